@@ -1,0 +1,122 @@
+# The first two lines to type on a fresh clone: `make bench` and `make test`.
+# Each makes .venv and installs what it needs; `make help` lists the rest.
+#
+#   PYTHON   the interpreter that .venv is made from (3.11 or newer; found by itself)
+#   JOBS     processes of a sweep (default: the cores of this machine, at most 16)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+AT_LEAST_311 := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c '$(AT_LEAST_311)' 2>/dev/null && { echo $$p; break; }; done)
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+JOBS ?= $(shell echo $$(( $(CORES) < 16 ? $(CORES) : 16 )))
+
+VENV := .venv
+READY := $(VENV)/.ready
+PY := $(VENV)/bin/python
+BENCH := $(VENV)/bin/bilevel-bench
+
+## set-up
+
+.PHONY: help
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+.PHONY: setup
+setup: $(READY)  ## make .venv and install everything (the other targets do it by themselves)
+
+# torch first and alone: the largest download fails before anything else is done, and a machine
+# that offers a CPU build of the same version keeps it.
+$(READY): pyproject.toml constraints.txt
+	@$(or $(PYTHON),false) -c '$(AT_LEAST_311)' 2>/dev/null || { \
+		echo "bilevel-bench needs Python 3.11 or newer; found none$(if $(PYTHON), at '$(PYTHON)'): install it, or name it with make PYTHON=/path/to/python3.11"; \
+		exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet -c constraints.txt torch hatchling editables
+	$(PY) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev,data]'
+	@touch $@
+
+## the product
+
+# $(call measure,SPECIFICATION,DIRECTORY): sweep (resumes by itself), then tables and figures
+define measure
+$(BENCH) sweep $(1) --out $(2) --jobs $(JOBS)
+$(call report,$(2))
+endef
+
+define report
+mkdir -p $(1)/tables
+$(BENCH) table $(1) --format md --output $(1)/tables/table.md
+$(BENCH) table $(1) --format latex --output $(1)/tables/table.tex
+$(BENCH) table $(1) --format csv --output $(1)/tables/table.csv
+$(BENCH) plot $(1)
+endef
+
+.PHONY: bench
+bench: $(READY)  ## measure the paper's deterministic table (quick profile, at most 10 minutes)
+	$(call measure,benchmarks/sweeps/quick.toml,results/quick)
+	@echo; cat results/quick/tables/table.md
+
+.PHONY: bench-full
+bench-full: $(READY)  ## the same on wider ranges and more instances
+	$(call measure,benchmarks/sweeps/full.toml,results/full)
+
+.PHONY: smoke
+smoke: $(READY)  ## the smallest sweep, under 30 seconds, to try the commands
+	$(call measure,benchmarks/sweeps/smoke.toml,results/smoke)
+
+.PHONY: plots
+plots: $(READY)  ## tables and figures again, for every store under results/ that has runs
+	@for store in results/*/; do \
+		store=$${store%/}; \
+		ls $$store/runs 2>/dev/null | grep -q . || continue; \
+		echo "$$store"; \
+		$(MAKE) --no-print-directory report-of STORE=$$store; \
+	done
+
+.PHONY: report-of
+report-of:
+	$(call report,$(STORE))
+
+## quality
+
+.PHONY: test
+test: $(READY)  ## the test-suite, on two processes
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
+
+.PHONY: lint
+lint: $(READY)  ## style, format and types, changing nothing
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+.PHONY: format
+format: $(READY)  ## repair what can be repaired by itself
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+# The newest versions that pyproject.toml allows, as one consistent set, tried in an environment of
+# its own. torch is held at the version that results are compared on; a build's local suffix
+# (as in +cpu) is cut, so that the file fits every machine.
+TORCH := 2.13.0
+LOCK := .venv-lock
+
+.PHONY: constraints
+constraints:  ## write constraints.txt anew
+	rm -rf $(LOCK)
+	$(PYTHON) -m venv $(LOCK)
+	$(LOCK)/bin/python -m pip install --quiet torch==$(TORCH) hatchling editables
+	$(LOCK)/bin/python -m pip install --quiet --no-build-isolation -e '.[dev,data,history,cluster]'
+	{ sed -n '/^#/p' constraints.txt; \
+	  $(LOCK)/bin/python -m pip freeze --exclude-editable | sed -E 's/\+[^ ]+$$//'; } > $(LOCK)/new
+	mv $(LOCK)/new constraints.txt
+	rm -rf $(LOCK)
+
+.PHONY: clean
+clean:  ## remove .venv and caches; results stay
+	rm -rf $(VENV) $(LOCK) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find bilevel_core problems tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""History benchmarks (asv suites) and, in `sweeps/`, the sweep specifications."""
