@@ -1,0 +1,31 @@
+"""The error that bad input by a user raises."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InputError(ValueError):
+    """Bad input: the message names the argument, its value and what is allowed."""
+
+
+def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> InputError:
+    """An InputError for a name that is not in a closed list, with the nearest match."""
+    names = sorted(allowed)
+    close = difflib.get_close_matches(str(name), names, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else ";"
+    return InputError(f"no {kind} {name!r}{hint} allowed: {', '.join(names)}")
+
+
+def plain_reason(error: Exception) -> str:
+    """One line that says what an exception means.
+
+    A compiler's message nests one failure in another; the innermost, just above the first source
+    line that it quotes, is the one to read.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    quoted = next((i for i, line in enumerate(lines) if line.startswith('File "')), 0)
+    if "nopython" in str(error) and quoted:
+        return f"does not compile: {lines[quoted - 1]} ({lines[quoted].rstrip(':')})"
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

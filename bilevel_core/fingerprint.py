@@ -1,0 +1,114 @@
+"""A fingerprint of the source that a computation depends on.
+
+It follows plain functions through the names they use, so that an edited helper changes it, whereas
+comments, docstrings and formatting do not.  Two uses: compiled code found on disk is only taken
+when it was made from this very source, and a stored run knows which code computed it.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import inspect
+import os
+import sysconfig
+import textwrap
+import time
+from collections.abc import Callable, Iterable, Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+_LOADED_AT = time.time()
+_LIBRARIES = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))
+_OWN = ("bilevel_core", "problems")
+
+
+def is_own(thing: Any) -> bool:
+    """Whether a function, class or module belongs to this project or to a user's own file."""
+    name = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", "")
+    if name.split(".")[0] in _OWN:
+        return True
+    try:
+        path = inspect.getfile(thing)
+    except (TypeError, OSError):
+        return False
+    return not path.startswith(_LIBRARIES)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def _used(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    names = set(_names(function.__code__))
+    for name in sorted(names & function.__globals__.keys()):
+        value = function.__globals__[name]
+        if isinstance(value, ModuleType):
+            if is_own(value):
+                yield from ((n, getattr(value, n)) for n in sorted(names & vars(value).keys()))
+        else:
+            yield name, value
+    if function.__closure__:
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__, strict=True):
+            yield name, cell.cell_contents
+
+
+def functions_behind(roots: Iterable[Callable[..., Any]]) -> list[FunctionType]:
+    """The plain functions of ours that the roots use, roots included, in a fixed order."""
+    found: dict[FunctionType, None] = {}
+    queue = [root for root in roots if isinstance(root, FunctionType)]
+    while queue:
+        function = queue.pop()
+        if function in found:
+            continue
+        found[function] = None
+        queue.extend(v for _, v in _used(function) if isinstance(v, FunctionType) and is_own(v))
+    return sorted(found, key=lambda f: (f.__module__, f.__qualname__, f.__code__.co_firstlineno))
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if (
+            isinstance(node, ast.FunctionDef | ast.ClassDef)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(body[0].value, ast.Constant)
+        ):
+            node.body = body[1:] or [ast.Pass()]
+    return tree
+
+
+def _bytecode(code: CodeType) -> str:
+    inner = (_bytecode(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts)
+    return f"{code.co_code.hex()} {code.co_names} {' '.join(inner)}"
+
+
+def _source(function: FunctionType) -> str:
+    try:
+        if os.path.getmtime(inspect.getfile(function)) > _LOADED_AT:
+            # The file may have changed since it was imported: what runs is the code in memory.
+            return _bytecode(function.__code__)
+        text = textwrap.dedent(inspect.getsource(function))
+        return ast.dump(_without_docstrings(ast.parse(text)))
+    except (OSError, SyntaxError):  # defined without a file, or a lambda inside a larger expression
+        return _bytecode(function.__code__)
+
+
+@functools.cache
+def fingerprint(roots: tuple[Callable[..., Any], ...], *extra: str) -> str:
+    """32 hex digits that change with the source behind the roots, its constants, or `extra`."""
+    digest = hashlib.sha256("\n".join(extra).encode())
+    for function in functions_behind(roots):
+        digest.update(f"{function.__module__}.{function.__qualname__}".encode())
+        digest.update(_source(function).encode())
+        for name, value in _used(function):
+            if isinstance(value, int | float | str | tuple):
+                digest.update(f"{name}={value!r}".encode())
+            elif isinstance(value, type) and hasattr(value, "_fields"):
+                digest.update(f"{name}:{value._fields}".encode())
+    return digest.hexdigest()[:32]

@@ -1,0 +1,98 @@
+"""Numerical y* and grad Phi for problems without closed forms: uncounted, warm-started.
+
+Newton's method on grad_y g = 0, each system solved by conjugate gradients, steps halved until the
+gradient norm falls; then one more system for v* = H^{-1} grad_y f.  The products go through an
+oracle of its own, whose ledger is thrown away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bilevel_core.arrays import Array, add_scaled, any_true, assign, copy, dot, sqrt, where
+from bilevel_core.inner import implicit_gradient, linear_target
+from bilevel_core.linear import conjugate_gradient_until
+from bilevel_core.oracle import SLOTS, Oracle, grad_y_g, grad_y_g_into, make_work
+
+if TYPE_CHECKING:
+    from bilevel_core.problem import Problem
+
+NEWTON_STEPS = 60
+HALVINGS = 40
+TOLERANCE = 1e-10
+"""Target for ||grad_y g|| / mu, that is for ||y - y*||, of the numerical reference."""
+
+
+def newton(oracle: Oracle, x: Array, y: Array, tolerance: float, most: int) -> None:
+    """Improve y in place until ||grad_y g(x, y)|| <= tolerance; `most` bounds each linear solve."""
+    gradient = grad_y_g(oracle, x, y)
+    trial = copy(y)
+    trial_gradient = copy(gradient)
+    zero = copy(y)
+    assign(zero, 0.0)
+    for _ in range(NEWTON_STEPS):
+        norm = sqrt(dot(gradient, gradient))
+        unsolved = norm > tolerance
+        if not any_true(unsolved):
+            break
+        accuracy = 0.1 * where(norm < 1.0, norm, 1.0) * norm
+        direction = conjugate_gradient_until(oracle, x, y, gradient, zero, accuracy, most)
+        length = where(unsolved, 1.0, 0.0)
+        for _ in range(HALVINGS):
+            assign(trial, y)
+            add_scaled(trial, -length, direction)
+            grad_y_g_into(oracle, x, trial, trial_gradient)
+            rejected = dot(trial_gradient, trial_gradient) > (norm * (1.0 - 0.25 * length)) ** 2
+            if not any_true(rejected):
+                break
+            length = where(rejected, 0.5 * length, length)
+        assign(y, trial)
+        assign(gradient, trial_gradient)
+
+
+def improve(
+    oracle: Oracle, x: Array, y: Array, v: Array, tolerance: float, most: int
+) -> tuple[Array, Array, Array]:
+    """(grad Phi, y*, v*) at x from guesses y and v, to `tolerance` in both residuals."""
+    y = copy(y)
+    newton(oracle, x, y, tolerance, most)
+    v = conjugate_gradient_until(oracle, x, y, linear_target(oracle, x, y), v, tolerance, most)
+    return implicit_gradient(oracle, x, y, v), y, v
+
+
+def squared_norms(
+    oracle: Oracle, positions: Array, y: Array, v: Array, tolerance: float, most: int, out: Array
+) -> tuple[Array, Array]:
+    """||grad Phi||^2 at n positions (n, p[, B]) into out (n[, B]); returns the last y*, v*."""
+    for i in range(positions.shape[0]):
+        gradient, y, v = improve(oracle, positions[i], y, v, tolerance, most)
+        out[i] = dot(gradient, gradient)
+    return y, v
+
+
+def private_oracle(problem: Problem) -> Oracle:
+    """An oracle for one instance whose ledger nobody reads."""
+    shape = (2, len(SLOTS))
+    ledgers = (np.zeros(shape, np.int64), np.zeros(shape, np.int64))
+    return Oracle(problem.data, *ledgers, None, make_work(problem.x0, problem.y0))
+
+
+def settings(problem: Problem) -> tuple[float, int]:
+    """Residual tolerance and the most conjugate gradient steps for a problem's reference."""
+    return TOLERANCE * problem.constants.mu, 10 * problem.dim_y + 100
+
+
+def numerical_y_star(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """y*(x) by Newton's method from y0: x (p,) gives (q,)."""
+    y = problem.y0.copy()
+    newton(private_oracle(problem), x, y, *settings(problem))
+    return y
+
+
+def numerical_grad_phi(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """grad Phi(x) through numerical y* and v*: x (p,) gives (p,)."""
+    y = problem.y0.copy()
+    gradient, _, _ = improve(private_oracle(problem), x, y, np.zeros_like(y), *settings(problem))
+    return gradient
