@@ -1,0 +1,204 @@
+"""The compiled engine: the solver's and the family's own functions, run by Numba on one instance.
+
+One loop serves every solver and family; a specialisation is compiled once and kept on disk, in a
+folder named after the source that it was made from.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import register_jitable
+
+from bilevel_core import reference
+from bilevel_core.engines import kernels
+from bilevel_core.engines.borrow import borrowed, owned
+from bilevel_core.engines.chunk import Chunk
+from bilevel_core.errors import InputError
+from bilevel_core.fingerprint import fingerprint, functions_behind
+from bilevel_core.oracle import FAMILIES, SLOTS, Oracle, make_work
+from bilevel_core.problem import Problem
+from bilevel_core.solvers import Solver
+
+LARGEST_INLINED = 400
+"""Bytes of bytecode up to which a function is inlined: a call costs more than a small family."""
+
+_compiled: dict[str, Any] = {}
+_jitable: set[Callable[..., Any]] = set()
+
+
+def _copy_ledger(ledger, ledgers, i):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    for slot in range(ledger.shape[1]):
+        ledgers[i, 0, slot] = ledger[0, slot]
+        ledgers[i, 1, slot] = ledger[1, slot]
+
+
+def advance(given, params, state, positions, ledgers):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Run one outer step for each row of `positions`; stops early where x is not finite.
+
+    positions: (n, p), the iterate before each step; ledgers: (n, 2, slots), the ledger after it.
+    Returns the state and the number of steps done.
+    """
+    oracle = borrowed(given)
+    ledger = oracle.ledger
+    done = positions.shape[0]
+    for i in range(positions.shape[0]):
+        x = state.x
+        total = 0.0
+        for j in range(x.shape[0]):
+            positions[i, j] = x[j]
+            total += x[j]
+        # A sum is finite unless a term is not, or they are so large that the run is lost anyway.
+        if not np.isfinite(total):
+            done = i + 1
+            _copy_ledger(ledger, ledgers, i)
+            break
+        state = owned(kernels.solver_step(oracle, params, borrowed(state)), state)
+        _copy_ledger(ledger, ledgers, i)
+    return state, done
+
+
+def cache_directory() -> Path:
+    """Where compiled code is kept: BILEVEL_CACHE_DIR, the user's cache, or a temporary folder."""
+    given = os.environ.get("BILEVEL_CACHE_DIR")
+    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    own = base if given else base / "bilevel-bench"
+    for folder in (own, Path(tempfile.gettempdir()) / "bilevel-bench"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise OSError("no writable folder for compiled code; set BILEVEL_CACHE_DIR")
+
+
+def _specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
+    """The compiled form of `loop`, from disk where the source behind it has not changed."""
+    for function in functions_behind([*roots, _copy_ledger]):
+        if (
+            function not in kernels.OVERLOADED
+            and function not in (borrowed, owned)
+            and function not in _jitable
+        ):
+            small = len(function.__code__.co_code) <= LARGEST_INLINED
+            register_jitable(forceinline=small, error_model="numpy")(function)
+            _jitable.add(function)
+    key = fingerprint(
+        (loop, *roots),
+        *(Path(path).read_text(encoding="utf-8") for path in (kernels.__file__, __file__)),
+        numba.__version__,
+        np.__version__,
+    )
+    if key not in _compiled:
+        settings: Any = numba.config
+        previous, settings.CACHE_DIR = settings.CACHE_DIR, str(cache_directory() / key)
+        try:
+            _compiled[key] = numba.njit(cache=True, error_model="numpy")(loop)
+        finally:
+            settings.CACHE_DIR = previous
+    return _compiled[key]
+
+
+def family_functions(data: Any) -> list[Callable[..., Any]]:
+    """The functions of the data's family, and of those that it wraps."""
+    wrapped = [value for value in data if hasattr(value, "_fields")]
+    return [*FAMILIES[type(data)], *(part for value in wrapped for part in family_functions(value))]
+
+
+def plain_data(data: Any) -> Any:
+    """The data with contiguous arrays, so that each family has one type."""
+    return data._replace(
+        **{
+            name: np.ascontiguousarray(value)
+            for name, value in data._asdict().items()
+            if isinstance(value, np.ndarray)
+        }
+    )
+
+
+def _oracle(problem: Problem, data: Any) -> Oracle:
+    # One instance is never restricted; an array fewer to carry along makes each call faster.
+    work = make_work(problem.x0, problem.y0)
+    return Oracle(data, np.zeros((2, len(SLOTS)), np.int64), None, None, work)
+
+
+class CompiledSession:
+    """A run in progress on the compiled engine."""
+
+    batch = 1
+
+    def __init__(self, problem: Problem, solver: Solver, params: Any) -> None:
+        """Compile, or load from disk, what the run needs; no oracle is called yet."""
+        data = plain_data(problem.data)
+        if kernels.STEPS.setdefault(type(params), solver.step) is not solver.step:
+            raise InputError(
+                f"solver {solver.name!r}: its class Params belongs to another solver, too"
+            )
+        roots = [solver.step, *family_functions(data)]
+        self._problem = problem
+        self._advance = _specialise(advance, roots)
+        self._oracle = _oracle(problem, data)
+        self._params = params
+        self._state = solver.init(problem.x0.copy(), problem.y0.copy())
+        self._reference = (
+            None if problem.closed_forms else _NumericalReference(problem, data, roots)
+        )
+        self.seconds = 0.0
+        self._run(0)
+
+    def _run(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        positions = np.empty((n, self._problem.dim_x))
+        ledgers = np.empty((n, 2, len(SLOTS)), np.int64)
+        self._state, done = self._advance(
+            self._oracle, self._params, self._state, positions, ledgers
+        )
+        return positions[:done], ledgers[:done]
+
+    def iterate(self) -> np.ndarray:
+        """The current x, (p, 1)."""
+        return np.array(self._state.x)[:, None]
+
+    def advance(self, n: int) -> Chunk:
+        """Run up to n outer steps and evaluate the iterates they started from."""
+        before = self._oracle.ledger.copy()
+        started = time.perf_counter()
+        positions, ledgers = self._run(n)
+        self.seconds += time.perf_counter() - started
+        with np.errstate(all="ignore"):
+            if self._reference is None:
+                gradients = self._problem.grad_phi(positions.T)
+                squared = (gradients * gradients).sum(0)
+            else:
+                squared = self._reference.squared_norms(positions)
+        moved = bool((positions != positions[0]).any() or (self._state.x != positions[0]).any())
+        return Chunk(
+            squared=squared[:, None],
+            ledgers=np.concatenate([before[None], ledgers])[:, None],
+            moved=np.array([moved]),
+        )
+
+
+class _NumericalReference:
+    """||grad Phi||^2 for a family without closed forms, warm-started along the run."""
+
+    def __init__(self, problem: Problem, data: Any, roots: list[Callable[..., Any]]) -> None:
+        self._evaluate = _specialise(reference.squared_norms, [reference.squared_norms, *roots[1:]])
+        self._oracle = _oracle(problem, data)
+        self._settings = reference.settings(problem)
+        self._y, self._v = problem.y0.copy(), np.zeros_like(problem.y0)
+
+    def squared_norms(self, positions: np.ndarray) -> np.ndarray:
+        out = np.full(positions.shape[0], np.nan)
+        finite = int(np.isfinite(positions).all(axis=1).sum())
+        self._y, self._v = self._evaluate(
+            self._oracle, positions[:finite], self._y, self._v, *self._settings, out
+        )
+        return out
