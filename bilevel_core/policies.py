@@ -1,0 +1,50 @@
+"""Parameter policies: where a run's parameters come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bilevel_core.constants import Constants
+from bilevel_core.errors import InputError, unknown_name
+from bilevel_core.problem import Problem
+from bilevel_core.solvers import Solver, make_params
+
+POLICIES = ("theory", "sharp", "custom")
+
+
+def constants_for(policy: str, problem: Problem) -> Constants:
+    """The constants that a policy reads: the certified ones, with the exact L_Phi for "sharp".
+
+    Raises:
+        InputError: unknown policy, or "sharp" on a problem whose exact L_Phi is not known.
+    """
+    if policy == "tuned":
+        raise InputError(
+            "params: policy 'tuned' is not available yet; allowed: theory, sharp, or a dict"
+        )
+    if policy not in POLICIES:
+        raise unknown_name("policy", policy, POLICIES)
+    if policy != "sharp":
+        return problem.constants
+    if problem.exact_smoothness is None:
+        raise InputError(
+            f"params: policy 'sharp' needs the exact L_Phi, which {problem.name!r} does not know; "
+            "allowed: theory, or a dict"
+        )
+    return problem.constants.sharpened(problem.exact_smoothness)
+
+
+def params_for(
+    solver: Solver, problem: Problem, policy: str, overrides: Mapping[str, Any], eps: float
+) -> Any:
+    """The solver's Params for one eps: those of the policy, with some set by hand.
+
+    Under "custom" all of them are set by hand.
+
+    Raises:
+        InputError: a parameter is unknown, missing, or out of range.
+    """
+    constants = constants_for(policy, problem)
+    given = {} if policy == "custom" else solver.theory(constants, eps)._asdict()
+    return make_params(solver, given | dict(overrides))

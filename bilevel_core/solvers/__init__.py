@@ -1,0 +1,133 @@
+"""Registry of solvers: one module an algorithm, read through its `step` function.
+
+A solver's module holds `Params` and `State` (NamedTuples), `init(x0, y0) -> State`,
+`step(oracle, params, state) -> State`, `cost_per_step(params, k)`, `theory(constants, eps) ->
+Params`,
+optionally `outer_bound(constants, eps) -> float` and the line `GUARANTEE`, and decorates `step`
+with `register_solver(name)`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import importlib.metadata
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, get_type_hints
+
+from bilevel_core.constants import Constants
+from bilevel_core.cost import Cost, CostRange
+from bilevel_core.errors import InputError, unknown_name
+from bilevel_core.plugins import is_path, load_entry_points, load_file
+
+BUILT_IN = ("aid_bio", "aid_fp", "ba", "fo_itd_bio", "hoag", "itd_bio")
+_REQUIRED = ("Params", "State", "init", "cost_per_step", "theory")
+_steps: dict[str, Callable[..., Any]] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Solver:
+    """A registered solver, as its module defines it."""
+
+    name: str
+    Params: type
+    State: type
+    init: Callable[..., Any]
+    step: Callable[..., Any]
+    cost_per_step: Callable[[Any, int], Cost | CostRange]
+    theory: Callable[[Constants, float], Any]
+    outer_bound: Callable[[Constants, float], float] | None
+    summary: str
+    guarantee: str
+
+
+def register_solver(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a solver under `name`; decorates the `step` function of its module.
+
+    Raises:
+        InputError: the name is taken by another module.
+    """
+
+    def decorate(step: Callable[..., Any]) -> Callable[..., Any]:
+        known = _steps.get(name)
+        if known is not None and inspect.getfile(known) != inspect.getfile(step):
+            raise InputError(f"solver name {name!r} is taken by {inspect.getfile(known)}")
+        _steps[name] = step
+        return step
+
+    return decorate
+
+
+def names() -> list[str]:
+    """Names of all registered solvers, built in and from entry points."""
+    for name in BUILT_IN:
+        importlib.import_module(f"bilevel_core.solvers.{name}")
+    load_entry_points("bilevel_bench.solvers")
+    return sorted(_steps)
+
+
+def get(name: str) -> Solver:
+    """The solver of that name, or of "path/to/file.py:name".
+
+    Raises:
+        InputError: no such solver, or its module lacks a part.
+    """
+    if is_path(name):
+        module, short = load_file(name)
+        step = _steps.get(short)
+        if step is None or step.__globals__ is not vars(module):
+            raise InputError(f"{name}: the file registers no solver {short!r}")
+    else:
+        known = names()
+        if name not in known:
+            raise unknown_name("solver", name, known)
+        step, short = _steps[name], name
+    return _read(name, step)
+
+
+def _read(name: str, step: Callable[..., Any]) -> Solver:
+    scope = step.__globals__
+    missing = [part for part in _REQUIRED if part not in scope]
+    if missing:
+        raise InputError(f"solver {name!r}: its module lacks {', '.join(missing)}")
+    document = (scope.get("__doc__") or step.__doc__ or name).strip()
+    return Solver(
+        name=name,
+        **{part: scope[part] for part in _REQUIRED},
+        step=step,
+        outer_bound=scope.get("outer_bound"),
+        summary=document.splitlines()[0],
+        guarantee=scope.get("GUARANTEE", "none stated"),
+    )
+
+
+def make_params(solver: Solver, values: Mapping[str, Any]) -> Any:
+    """Params from a mapping: integers >= 1 and finite numbers > 0, none missing or unknown.
+
+    Raises:
+        InputError: names the parameter, its value and what is allowed.
+    """
+    kinds = get_type_hints(solver.Params)
+    unknown = [key for key in values if key not in kinds]
+    if unknown:
+        raise unknown_name(f"parameter of {solver.name}", unknown[0], kinds)
+    missing = [key for key in kinds if key not in values]
+    if missing:
+        raise InputError(
+            f"parameters of {solver.name}: missing {', '.join(missing)}; "
+            f"expected {', '.join(kinds)}"
+        )
+    return solver.Params(**{key: _number(key, values[key], kinds[key]) for key in kinds})
+
+
+def _number(key: str, value: Any, kind: type) -> int | float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        if not is_number or not math.isfinite(value) or value != int(value) or value < 1:
+            raise InputError(f"{key}: expected an integer >= 1, got {value!r}")
+        return int(value)
+    if not is_number or not math.isfinite(value) or value <= 0:
+        raise InputError(f"{key}: expected a finite number > 0, got {value!r}")
+    return float(value)
