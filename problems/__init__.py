@@ -1,0 +1,116 @@
+"""Registry of bilevel problem families: `make` an instance with a given condition number.
+
+A family is a function `make(kappa, seed=0, **options) -> Problem` decorated with `register(name)`;
+one
+module a family.  `seed` draws the start and a jitter of the scales, the same for every kappa, which
+leaves constants exact and exponents unchanged; seed 0 is nominal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from bilevel_core.errors import InputError, unknown_name
+from bilevel_core.plugins import is_path, load_entry_points, load_file
+
+if TYPE_CHECKING:
+    from bilevel_core.problem import Problem
+
+BUILT_IN = ("chain", "hard", "logistic", "quadratic", "ramp")
+_factories: dict[str, Callable[..., Problem]] = {}
+
+__all__ = ["check_options", "factories", "make", "names", "parameters", "register", "summary"]
+
+
+def register(name: str) -> Callable[[Callable[..., Problem]], Callable[..., Problem]]:
+    """Register a family under `name`; decorates its function (kappa, seed=0, **options) -> Problem.
+
+    Raises:
+        InputError: the name is taken by another module.
+    """
+
+    def decorate(factory: Callable[..., Problem]) -> Callable[..., Problem]:
+        known = _factories.get(name)
+        if known is not None and inspect.getfile(known) != inspect.getfile(factory):
+            raise InputError(f"problem name {name!r} is taken by {inspect.getfile(known)}")
+        _factories[name] = factory
+        return factory
+
+    return decorate
+
+
+def names() -> list[str]:
+    """Names of all registered families, built in and from entry points."""
+    for name in BUILT_IN:
+        importlib.import_module(f"problems.{name}")
+    load_entry_points("bilevel_bench.problems")
+    return sorted(_factories)
+
+
+def make(name: str, kappa: float, seed: int = 0, **options: Any) -> Problem:
+    """An instance of a family, by name or "path/to/file.py:name".
+
+    kappa: finite, > 1.  seed: an integer >= 0.  options: the family's own, see `parameters`.
+
+    Raises:
+        InputError: no such family or option, or a value that the family does not allow.
+    """
+    check_options(name, options, kappa, seed)
+    problem = _factory(name)(kappa=float(kappa), seed=int(seed), **options)
+    return problem if problem.name == name else _renamed(problem, name)
+
+
+def parameters(name: str) -> dict[str, inspect.Parameter]:
+    """The options of a family, with their defaults."""
+    found = inspect.signature(_factory(name)).parameters
+    return {key: value for key, value in found.items() if key not in ("kappa", "seed")}
+
+
+def summary(name: str) -> str:
+    """One line on a family."""
+    return (inspect.getdoc(_factory(name)) or name).splitlines()[0]
+
+
+def factories(name: str) -> list[Callable[..., Problem]]:
+    """The function that makes instances of a family; empty for a problem made by hand."""
+    return [_factory(name)] if name in _factories or is_path(name) else []
+
+
+def check_options(name: str, options: Mapping[str, Any], kappa: float, seed: int = 0) -> None:
+    """Check what any family asks of its arguments.
+
+    Raises:
+        InputError: names the argument, its value, and what is allowed.
+    """
+    allowed = parameters(name)
+    for key in options:
+        if key not in allowed:
+            raise unknown_name(f"option of problem {name!r}", key, allowed)
+    is_number = isinstance(kappa, int | float) and not isinstance(kappa, bool)
+    if not is_number or not 1 < kappa < math.inf:
+        raise InputError(f"kappa: expected a finite number > 1, got {kappa!r}")
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed: expected an integer >= 0, got {seed!r}")
+
+
+def _factory(name: str) -> Callable[..., Problem]:
+    if is_path(name):
+        module, short = load_file(name)
+        factory = _factories.get(short)
+        if factory is None or factory.__globals__ is not vars(module):
+            raise InputError(f"{name}: the file registers no problem {short!r}")
+        return factory
+    known = names()
+    if name not in known:
+        raise unknown_name("problem", name, known)
+    return _factories[name]
+
+
+def _renamed(problem: Problem, name: str) -> Problem:
+    import dataclasses
+
+    return dataclasses.replace(problem, name=name)

@@ -1,0 +1,66 @@
+"""Checks of family options, and the numbers that a seed draws."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bilevel_core.errors import InputError, unknown_name
+
+
+def number(name: str, value: Any, low: float = 0.0, high: float = math.inf) -> float:
+    """A finite number strictly between low and high.
+
+    Raises:
+        InputError: it is not.
+    """
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not low < value < high:
+        limit = f" and < {high:g}" if high < math.inf else ""
+        raise InputError(f"{name}: expected a finite number > {low:g}{limit}, got {value!r}")
+    return float(value)
+
+
+def integer(name: str, value: Any, low: int) -> int:
+    """An integer of at least low.
+
+    Raises:
+        InputError: it is not.
+    """
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or value != int(value)
+        or value < low
+    ):
+        raise InputError(f"{name}: expected an integer >= {low}, got {value!r}")
+    return int(value)
+
+
+def choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
+    """One of a closed list.
+
+    Raises:
+        InputError: it is not.
+    """
+    if value in allowed and not isinstance(value, bool):
+        return value
+    if isinstance(value, str) and all(isinstance(a, str) for a in allowed):
+        raise unknown_name(name, value, allowed)
+    raise InputError(f"{name}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
+
+
+def generator(family: str, seed: int) -> np.random.Generator:
+    """The random numbers of one instance: they depend on the family and the seed, not on kappa."""
+    return np.random.default_rng([seed, *family.encode()])
+
+
+def jitter(
+    random: np.random.Generator, seed: int, low: float, nominal: float, high: float
+) -> float:
+    """A scale drawn log-uniformly from [low, high]; the nominal one for seed 0."""
+    drawn = float(np.exp(random.uniform(np.log(low), np.log(high))))
+    return nominal if seed == 0 else drawn
