@@ -1,0 +1,185 @@
+"""What a run leaves behind: its configuration, every hit with its counts, and how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from bilevel_core.errors import InputError
+from bilevel_core.oracle import SLOTS
+
+COLUMNS = {
+    "gc_f": ("grad_x_f", "grad_y_f"),
+    "gc_g": ("grad_x_g", "grad_y_g"),
+    "jv": ("jvp",),
+    "hv": ("hvp",),
+}
+"""The paper's columns, and the slots of the ledger that each sums."""
+
+LEDGERS = ("calls", "samples")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run; hashed into the name of its file."""
+
+    problem: str
+    kappa: float
+    solver: str
+    eps: tuple[float, ...]
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    seed: int = 0
+    policy: str = "theory"
+    overrides: Mapping[str, int | float] = dataclasses.field(default_factory=dict)
+    criterion: str = "average"
+    engine: str = "compiled"
+    device: str = "cpu"
+    max_outer: int = 1_000_000
+    max_seconds: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        return dataclasses.asdict(self) | {
+            "options": dict(self.options),
+            "overrides": dict(self.overrides),
+            "eps": list(self.eps),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: fields are missing or unknown.
+        """
+        try:
+            return cls(**{**values, "eps": tuple(values["eps"])})
+        except (TypeError, KeyError) as error:
+            raise InputError(f"run configuration: {error}") from error
+
+
+@dataclasses.dataclass(frozen=True)
+class RunRecord:
+    """One run.
+
+    passes: one for each set of parameters, with the eps it serves, its status and reason.
+    hits: one for each (criterion, eps) reached, with `outer` and both ledgers by slot.
+    trajectory: ||grad Phi(x_k)||^2, the running average and the calls, at about ten k per decade.
+    seconds: in outer steps only, without evaluation and compilation.
+    """
+
+    config: RunConfig
+    constants: Mapping[str, float]
+    status: str
+    reason: str
+    passes: list[dict[str, Any]]
+    hits: list[dict[str, Any]]
+    trajectory: list[dict[str, Any]]
+    environment: Mapping[str, Any]
+    seconds: float
+    code: str
+
+    def _hit(self, eps: float, criterion: str | None = None) -> dict[str, Any] | None:
+        wanted = criterion or self.config.criterion
+        if eps not in self.config.eps:
+            raise InputError(f"eps: expected one of {list(self.config.eps)}, got {eps!r}")
+        for hit in self.hits:
+            if hit["eps"] == eps and hit["criterion"] == wanted:
+                return hit
+        return None
+
+    def counts(self, eps: float, ledger: str = "calls") -> dict[str, int] | None:
+        """Counts gc_f, gc_g, jv, hv when eps was reached; None if it was not.
+
+        Raises:
+            InputError: eps was not asked for, or no such ledger.
+        """
+        if ledger not in LEDGERS:
+            raise InputError(f"ledger: expected one of {', '.join(LEDGERS)}, got {ledger!r}")
+        hit = self._hit(eps)
+        return None if hit is None else column_counts(hit[ledger])
+
+    def outer(self, eps: float) -> int | None:
+        """Outer iterations K when eps was reached; None if it was not."""
+        hit = self._hit(eps)
+        return None if hit is None else int(hit["outer"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready and complete."""
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return fields | {
+            "config": self.config.to_dict(),
+            "constants": dict(self.constants),
+            "environment": dict(self.environment),
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> RunRecord:
+        """The inverse of `to_dict`.
+
+        Raises:
+            InputError: fields are missing or unknown.
+        """
+        try:
+            return cls(**{**values, "config": RunConfig.from_dict(values["config"])})
+        except (TypeError, KeyError) as error:
+            raise InputError(f"run record: {error}") from error
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per (criterion, eps), reached or not, for fits, tables and figures.
+
+        The average is at most eps only after some iterate was, so a run that stops on "average" has
+        the rows of "first", too.
+        """
+        config = self.config
+        criteria = ("average", "first") if config.criterion == "average" else ("first",)
+        common = {
+            "problem": config.problem,
+            "options": canonical(config.options),
+            "solver": config.solver,
+            "policy": config.policy,
+            "overrides": canonical(config.overrides),
+            "kappa": config.kappa,
+            "seed": config.seed,
+            "instance": str(config.seed),
+            "engine": config.engine,
+            "seconds": self.seconds,
+        }
+        return [common | self._row(criterion, eps) for criterion in criteria for eps in config.eps]
+
+    def _row(self, criterion: str, eps: float) -> dict[str, Any]:
+        served = next(p for p in self.passes if eps in p["eps"]) if self.passes else {}
+        hit = self._hit(eps, criterion)
+        row: dict[str, Any] = {
+            "criterion": criterion,
+            "eps": eps,
+            "status": "ok" if hit else served.get("status", self.status),
+            "reason": "" if hit else served.get("reason", self.reason),
+            "outer": hit["outer"] if hit else None,
+            "outer_bound": served.get("outer_bound", {}).get(repr(eps)),
+        }
+        spent = served.get("spent")
+        spent_counts = column_counts(spent) if spent else dict.fromkeys(COLUMNS)
+        row["spent_outer"] = served.get("outer")
+        row |= {f"spent_{name}": spent_counts[name] for name in COLUMNS}
+        for ledger, prefix in (("calls", ""), ("samples", "samples_")):
+            counts = column_counts(hit[ledger]) if hit else dict.fromkeys(COLUMNS)
+            row |= {prefix + name: counts[name] for name in COLUMNS}
+        return row
+
+
+def column_counts(slots: Mapping[str, int]) -> dict[str, int]:
+    """The paper's columns from the ledger's slots."""
+    return {name: sum(int(slots[slot]) for slot in parts) for name, parts in COLUMNS.items()}
+
+
+def slot_counts(row: Any) -> dict[str, int]:
+    """One row of a ledger, by the names of its slots."""
+    return dict(zip(SLOTS, (int(value) for value in row), strict=True))
+
+
+def canonical(value: Mapping[str, Any]) -> str:
+    """JSON with sorted keys, one text for one mapping."""
+    return json.dumps(dict(value), sort_keys=True, allow_nan=False)

@@ -1,0 +1,315 @@
+"""Run one solver on one instance and record when every eps was reached, and at what cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import problems
+from bilevel_core.engines import ENGINES
+from bilevel_core.engines.chunk import Session
+from bilevel_core.engines.loop import CRITERIA, Track, drive
+from bilevel_core.environment import environment
+from bilevel_core.errors import InputError, plain_reason, unknown_name
+from bilevel_core.fingerprint import fingerprint
+from bilevel_core.interrupts import deferred
+from bilevel_core.oracle import FAMILIES
+from bilevel_core.policies import constants_for, params_for
+from bilevel_core.problem import Problem
+from bilevel_core.record import RunConfig, RunRecord, slot_counts
+from bilevel_core.solvers import Solver, get
+
+_WORST_FIRST = ("failed", "diverged", "censored", "ok")
+
+
+def run(
+    problem: Problem,
+    solver: str,
+    eps: float | Sequence[float],
+    params: str | Mapping[str, Any] = "theory",
+    engine: str | None = None,
+    device: str = "cpu",
+    criterion: str = "average",
+    max_outer: int = 1_000_000,
+    max_seconds: float | None = None,
+    seed: int | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Callable[[int], None] = lambda outer: None,
+) -> RunRecord:
+    """Run a solver on a problem until every eps is reached; eps bounds ||grad Phi||^2.
+
+    params: a policy ("theory" or "sharp"), or a dict of the solver's parameters; `overrides` sets
+    some on top of a policy.  engine: "compiled" or "torch", by default the first that can run the
+    problem.
+    criterion: "average" ((1/K) sum over the first K iterates) or "first" (the first iterate).
+    max_outer: at least 1; max_seconds: None or positive.  A run that goes wrong ends in the status
+    of its record.
+
+    Raises:
+        InputError: an argument is not allowed; the message names it.
+    """
+    return run_many(
+        [problem], solver, eps, params, engine, device, criterion, max_outer, max_seconds,
+        None if seed is None else [seed], overrides, progress,
+    )[0]  # fmt: skip
+
+
+def run_many(
+    instances: Sequence[Problem],
+    solver: str,
+    eps: float | Sequence[float],
+    params: str | Mapping[str, Any] = "theory",
+    engine: str | None = None,
+    device: str = "cpu",
+    criterion: str = "average",
+    max_outer: int = 1_000_000,
+    max_seconds: float | None = None,
+    seeds: Sequence[int] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Callable[[int], None] = lambda outer: None,
+) -> list[RunRecord]:
+    """Run a solver on several instances; on the torch engine as one batch where parameters agree.
+
+    Arguments as in `run`; returns one record an instance, in order.
+
+    Raises:
+        InputError: an argument is not allowed, or the instances do not fit into one batch.
+    """
+    policy = params if isinstance(params, str) else "custom"
+    by_hand = dict(overrides or {}) if isinstance(params, str) else dict(params)
+    first = instances[0]
+    chosen = engine or first.engines[0]
+    levels = _levels(eps)
+    configs = [
+        RunConfig(
+            problem=problem.name,
+            kappa=float(problem.kappa),
+            solver=solver,
+            eps=levels,
+            options=problem.options,
+            seed=problem.seed if seeds is None else seeds[i],
+            policy=policy,
+            overrides=by_hand,
+            criterion=criterion,
+            engine=chosen,
+            device=device,
+            max_outer=max_outer,
+            max_seconds=max_seconds,
+        )
+        for i, problem in enumerate(instances)
+    ]
+    for config, problem in zip(configs, instances, strict=True):
+        _check(config, problem)
+    found = get(solver)
+    plans = [
+        _plan(config, found, problem) for config, problem in zip(configs, instances, strict=True)
+    ]
+    if chosen == "torch" and all(plan == plans[0] for plan in plans):
+        return _run_batch(configs, found, list(instances), plans[0], progress)
+    return [
+        _run_batch([config], found, [problem], plan, progress)[0]
+        for config, problem, plan in zip(configs, instances, plans, strict=True)
+    ]
+
+
+def execute(config: RunConfig, progress: Callable[[int], None] = lambda outer: None) -> RunRecord:
+    """Make the problem that a configuration names, and run it.
+
+    Raises:
+        InputError: the configuration is not allowed.
+    """
+    problem = make_problem(config)
+    _check(config, problem)
+    solver = get(config.solver)
+    plan = _plan(config, solver, problem)
+    return _run_batch([config], solver, [problem], plan, progress)[0]
+
+
+def validate(config: RunConfig) -> None:
+    """Check a configuration without running it.
+
+    Raises:
+        InputError: names the key, its value, and what is allowed.
+    """
+    problem = make_problem(config)
+    _check(config, problem)
+    _plan(config, get(config.solver), problem)
+
+
+def make_problem(config: RunConfig) -> Problem:
+    """The instance that a configuration names."""
+    return problems.make(config.problem, kappa=config.kappa, seed=config.seed, **config.options)
+
+
+def code_fingerprint(config: RunConfig) -> str:
+    """A fingerprint of the source that computes this configuration's counts."""
+    return _fingerprint(get(config.solver), make_problem(config))
+
+
+def _fingerprint(solver: Solver, problem: Problem) -> str:
+    roots: list[Callable[..., Any]] = [solver.step, solver.init, solver.theory]
+    roots += FAMILIES[type(problem.data)]
+    roots += problem.closed_forms or []
+    roots += problems.factories(problem.name)
+    return fingerprint(tuple(roots))
+
+
+def _levels(eps: float | Sequence[float]) -> tuple[float, ...]:
+    values = [eps] if isinstance(eps, int | float) else list(eps)
+    if not values:
+        raise InputError("eps: expected at least one value, got none")
+    for value in values:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not (0 < value < math.inf)
+        ):
+            raise InputError(f"eps: expected finite numbers > 0, got {value!r}")
+    return tuple(sorted({float(value) for value in values}, reverse=True))
+
+
+def _check(config: RunConfig, problem: Problem) -> None:
+    _levels(config.eps)
+    if tuple(sorted(set(config.eps), reverse=True)) != tuple(config.eps):
+        raise InputError(f"eps: expected decreasing values, got {list(config.eps)}")
+    if config.criterion not in CRITERIA:
+        raise unknown_name("criterion", config.criterion, CRITERIA)
+    if config.engine not in ENGINES:
+        raise unknown_name("engine", config.engine, ENGINES)
+    if config.engine not in problem.engines:
+        raise InputError(
+            f"engine: {problem.name!r} runs on {', '.join(problem.engines)}, got {config.engine!r}"
+        )
+    if config.engine == "compiled" and config.device != "cpu":
+        raise InputError(f"device: the compiled engine runs on 'cpu', got {config.device!r}")
+    if config.engine == "torch" and config.device != "cpu":
+        from bilevel_core.engines.torch import check_device
+
+        check_device(config.device)
+    outer = config.max_outer
+    if isinstance(outer, bool) or not isinstance(outer, int) or outer < 1:
+        raise InputError(f"max_outer: expected an integer >= 1, got {outer!r}")
+    if config.max_seconds is not None and not 0 < config.max_seconds < math.inf:
+        raise InputError(f"max_seconds: expected a finite number > 0, got {config.max_seconds!r}")
+
+
+def _plan(
+    config: RunConfig, solver: Solver, problem: Problem
+) -> list[tuple[Any, tuple[float, ...]]]:
+    """The passes a run needs: parameters, and the eps that share them."""
+    plan: dict[Any, list[float]] = {}
+    for eps in config.eps:
+        params = params_for(solver, problem, config.policy, config.overrides, eps)
+        plan.setdefault(params, []).append(eps)
+    return [(params, tuple(levels)) for params, levels in plan.items()]
+
+
+def _session(config: RunConfig, solver: Solver, instances: list[Problem], params: Any) -> Session:
+    if config.engine == "compiled":
+        from bilevel_core.engines.compiled import CompiledSession
+
+        return CompiledSession(instances[0], solver, params)
+    from bilevel_core.engines.torch import TorchSession
+
+    return TorchSession(instances, solver, params, config.device)
+
+
+def _run_batch(
+    configs: list[RunConfig],
+    solver: Solver,
+    instances: list[Problem],
+    plan: list[tuple[Any, tuple[float, ...]]],
+    progress: Callable[[int], None],
+) -> list[RunRecord]:
+    config = configs[0]
+    results: list[list[tuple[Any, tuple[float, ...], Track]]] = [[] for _ in instances]
+    seconds = 0.0
+    for params, levels in plan:
+        try:
+            session = _session(config, solver, instances, params)
+            with deferred() as let_out:
+
+                def look(outer: int) -> None:
+                    let_out(outer)
+                    progress(outer)
+
+                tracks = drive(
+                    session, levels, config.criterion, config.max_outer, config.max_seconds, look
+                )
+            seconds += session.seconds
+        except InputError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: it ends this run
+            tracks = [Track(status="failed", reason=plain_reason(error)) for _ in instances]
+        for result, track in zip(results, tracks, strict=True):
+            result.append((params, levels, track))
+    return [
+        _record(own, solver, problem, result, seconds / len(configs))
+        for own, problem, result in zip(configs, instances, results, strict=True)
+    ]
+
+
+def _record(
+    config: RunConfig,
+    solver: Solver,
+    problem: Problem,
+    result: list[tuple[Any, tuple[float, ...], Track]],
+    seconds: float,
+) -> RunRecord:
+    worst = min((track for _, _, track in result), key=lambda t: _WORST_FIRST.index(t.status))
+    bounds = _bounds(config, solver, problem)
+    passes = [
+        {
+            "eps": list(levels),
+            "params": params._asdict(),
+            "status": track.status,
+            "reason": track.reason,
+            "outer": track.outer,
+            "spent": {} if track.spent is None else slot_counts(track.spent[0]),
+            "outer_bound": {repr(eps): bounds[eps] for eps in levels if eps in bounds},
+        }
+        for params, levels, track in result
+    ]
+    hits = [
+        {
+            "criterion": hit.criterion,
+            "eps": hit.eps,
+            "outer": hit.outer,
+            "calls": slot_counts(hit.ledger[0]),
+            "samples": slot_counts(hit.ledger[1]),
+        }
+        for _, _, track in result
+        for hit in track.hits
+    ]
+    _, last_levels, last = result[-1]
+    trajectory = [
+        {
+            "eps": last_levels[-1],
+            "outer": k,
+            "squared": s,
+            "average": a,
+            "calls": slot_counts(ledger[0]),
+        }
+        for k, s, a, ledger in last.trajectory
+        if math.isfinite(s) and math.isfinite(a)
+    ]
+    return RunRecord(
+        config=config,
+        constants=problem.constants.to_dict(),
+        status=worst.status,
+        reason=worst.reason,
+        passes=passes,
+        hits=hits,
+        trajectory=trajectory,
+        environment=environment(),
+        seconds=seconds,
+        code=_fingerprint(solver, problem),
+    )
+
+
+def _bounds(config: RunConfig, solver: Solver, problem: Problem) -> dict[float, float]:
+    if solver.outer_bound is None or config.policy == "custom" or config.overrides:
+        return {}
+    constants = constants_for(config.policy, problem)
+    return {eps: float(solver.outer_bound(constants, eps)) for eps in config.eps}
