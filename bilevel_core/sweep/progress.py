@@ -1,0 +1,88 @@
+"""What a sweep says while it runs: a bar with the remaining time, or occasional lines.
+
+All of it goes to standard error. Progress is in the predicted work of each run, not in the number
+of runs, so that the remaining time is right although large kappa takes far longer. Runs of no work
+are those that compile first: the clock starts after them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+# Seconds between two lines where there is no terminal to draw a bar on.
+PERIOD = 30.0
+
+
+Advance = Callable[[float], None]
+"""Called after each run with the work that it was predicted to be."""
+
+
+def say(line: str) -> None:
+    """One line on standard error."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def shown(runs: int, work: float) -> Iterator[Advance]:
+    """Progress over `runs` runs of total predicted `work`, on a bar or in lines."""
+    show = _bar if sys.stderr.isatty() else _lines
+    with show(runs, work) as advance:
+        yield advance
+
+
+@contextlib.contextmanager
+def _bar(runs: int, work: float) -> Iterator[Advance]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.fields[done]}/{task.fields[runs]} runs"),
+        BarColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+    )
+    done = 0
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("sweep", total=work, done=0, runs=runs)
+
+        def advance(work: float) -> None:
+            nonlocal done
+            done += 1
+            progress.update(task, advance=work, done=done)
+
+        yield advance
+
+
+@contextlib.contextmanager
+def _lines(
+    runs: int, work: float, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Advance]:
+    started = said = clock()
+    done = 0
+    worked = 0.0
+
+    def advance(piece: float) -> None:
+        nonlocal started, said, done, worked
+        done += 1
+        worked += piece
+        now = clock()
+        if not worked:
+            started = now
+        if now - said >= PERIOD:
+            said = now
+            remaining = (now - started) * (work - worked) / worked if worked else None
+            left = "compiling" if remaining is None else f"about {duration(remaining)} left"
+            say(f"{done}/{runs} runs, {left}")
+
+    yield advance
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words: "45 s", "3 min", "2 h 5 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
