@@ -1,0 +1,44 @@
+"""Tables and figures from the frame of a store: what was measured, beside the papers' bounds.
+
+A *group* is what one table or one set of figures is about: one problem with its options, one policy
+(with parameters set by hand, if any) and one criterion.  An *entry* is one cell of the table: one
+solver and one counted quantity of a group.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FORMATS = ("md", "latex", "csv")
+
+
+def write_table(frame: pd.DataFrame, fmt: str = "md") -> str:
+    """All tables of a frame (rows of `bilevel_core.sweep.store.frame`) as text, one for each group.
+
+    fmt: "md" (GitHub's tables), "latex" (compiles by itself, and can be input into a document that
+    loads booktabs) or "csv" (tidy: one line for each solver and quantity, all numbers).
+
+    Raises:
+        InputError: an unknown format, an empty frame, or a missing column.
+    """
+    from bilevel_core.report.tables import write
+
+    return write(frame, fmt)
+
+
+def write_figures(frame: pd.DataFrame, directory: Path | str) -> list[Path]:
+    """Draw all figures of a frame into a directory (made if missing); gives the files written.
+
+    Each figure is a PDF, a PNG and the plotted data as CSV, of one name.
+
+    Raises:
+        InputError: an empty frame or a missing column.
+        OSError: the directory cannot be written to.
+    """
+    from bilevel_core.report.figures import write
+
+    return write(frame, Path(directory))

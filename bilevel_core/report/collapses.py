@@ -1,0 +1,95 @@
+"""The collapse check as a figure: outer iterations over the theorem's own bound on them.
+
+Flat lines that fall on one another say that the theorem's expression describes the counts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bilevel_core.report import wording
+from bilevel_core.report.entries import collapse
+from bilevel_core.report.groups import Group, label
+from bilevel_core.report.points import points
+from bilevel_core.report.style import TEXT_WIDTH, mark, panels, plain_ticks, power_ticks, short
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from bilevel_core.fit import Collapse
+
+MOST = 5
+"""Levels of eps that are drawn: more than these are thinned evenly."""
+
+SPREAD = 2.0
+"""The vertical axis reaches at least this factor below and above, so that flat looks flat."""
+
+
+def solvers(group: Group) -> list[str]:
+    """The solvers with a theorem's bound on K in their rows, and at least one complete cell."""
+    found = {solver: collapse(group, solver) for solver in group.solvers}
+    return [solver for solver, c in found.items() if c is not None and c.cells]
+
+
+def draw(group: Group) -> tuple[Figure, pd.DataFrame]:
+    """The figure, and its table: solver and the columns of `points`, of the ratio."""
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    names = solvers(group)
+    tables = {}
+    for solver in names:
+        rows = group.of(solver)
+        tables[solver] = points(rows, rows["outer"] / rows["outer_bound"].astype(float))
+    table = pd.concat(tables, names=["solver"]).reset_index(level=0)
+
+    columns = {1: 1, 2: 2, 4: 2}.get(len(names), 3)
+    lines = -(-len(names) // columns)
+    width = TEXT_WIDTH * (0.55 if columns == 1 else 1.0)
+    figure = Figure(figsize=(width, 0.9 + 1.6 * lines), layout="constrained")
+    grid = panels(figure, len(names), columns)
+    epss = group.levels("eps")[::-1]
+    epss = epss[:: -(-len(epss) // MOST)]
+    for place, (axes, solver) in enumerate(zip(grid, names, strict=True)):
+        _panel(axes, tables[solver], epss)
+        axes.set_title(_title(solver, collapse(group, solver)), fontsize=6.5, parse_math=False)
+        if place % columns == 0:
+            axes.set_ylabel("measured K / bound on K")
+    _scales(grid, group, table)
+    figure.suptitle(group.heading, fontsize=7.5, parse_math=False)
+    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(epss))
+    return figure, table
+
+
+def _panel(axes: Axes, table: pd.DataFrame, epss: list[float]) -> None:
+    for place, eps in enumerate(epss):
+        look = mark(place)
+        level = table[(table["eps"] == eps) & table["mean"].notna()]
+        mean = level["mean"]
+        axes.errorbar(
+            level["kappa"], mean, yerr=[mean - level["low"], level["high"] - mean],
+            marker=look.marker, color=look.colour, ls=look.dashes, mec="white", mew=0.3,
+            elinewidth=0.6, capsize=1.5, label=f"ε = {short(eps)}",
+        )  # fmt: skip
+
+
+def _title(solver: str, found: Collapse | None) -> str:
+    name = label(solver)
+    slopes = [
+        f"slope in {axis} {wording.fixed(slope.value)} {wording.interval(slope)}"
+        for axis, slope in (("κ", found.kappa), ("1/ε", found.eps))
+        if slope is not None
+    ] if found else []  # fmt: skip
+    return "\n".join([name, *slopes])
+
+
+def _scales(grid: list[Axes], group: Group, table: pd.DataFrame) -> None:
+    kappas = group.levels("kappa")
+    low, high = table["low"].min() / SPREAD, table["high"].max() * SPREAD
+    grid[0].set(xscale="log", yscale="log")
+    grid[0].set(xlim=(kappas[0] / 1.25, kappas[-1] * 1.25), ylim=(low, high))
+    for axes in grid:
+        plain_ticks(axes.xaxis, kappas)
+        power_ticks(axes.yaxis, low, high)
