@@ -1,0 +1,81 @@
+"""From exceptions to exit codes: every way a command can end, in one place."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+
+from bilevel_core.errors import InputError
+
+DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+# The base of all usage errors; its home is a private module.
+UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+class CommandError(Exception):
+    """The command could not do what it was asked, through no fault of the input."""
+
+
+def guarded(command: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
+    """Run `command(arguments)`; whatever happens becomes an exit code and at most one line."""
+    try:
+        code = command(arguments)
+        sys.stdout.flush()
+    except (KeyboardInterrupt, typer.Abort):
+        return _ended(INTERRUPTED, "interrupted")
+    except Exception as error:  # noqa: BLE001 - the last place that can explain it
+        if "--debug" in arguments:
+            traceback.print_exc()
+        return _explained(error, arguments)
+    return code if isinstance(code, int) else DONE
+
+
+def _explained(error: Exception, arguments: Sequence[str]) -> int:
+    match error:
+        case BrokenPipeError():
+            return _silenced()
+        case UsageError():
+            return _ended(BAD_INPUT, f"error: {_usage(error)}")
+        case InputError():
+            return _ended(BAD_INPUT, f"error: {error}")
+        case CommandError():
+            return _ended(FAILED, f"error: {error}")
+        case PermissionError() | FileNotFoundError() | FileExistsError():
+            return _ended(BAD_INPUT, f"error: {_file(error)}")
+        case NotADirectoryError() | IsADirectoryError():
+            return _ended(BAD_INPUT, f"error: {_file(error)}")
+        case OSError(filename=str()):
+            return _ended(FAILED, f"error: {_file(error)}")
+        case _:
+            again = " ".join(["bilevel-bench --debug", *arguments])
+            what = f"internal error: {type(error).__name__}: {error}"
+            return _ended(FAILED, f"{what} (for the traceback: {again})")
+
+
+def _ended(code: int, line: str) -> int:
+    typer.echo(" ".join(line.split()), err=True)
+    return code
+
+
+def _file(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}"
+
+
+def _silenced() -> int:
+    # Python flushes standard output once more as it exits; that has to go nowhere.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
+
+
+def _usage(error: Any) -> str:
+    line = error.format_message().strip().rstrip(".")
+    line = re.sub(r" \(Possible options: (.*)\)$", r"; did you mean \1?", line)
+    command = error.ctx.command_path if error.ctx else "bilevel-bench"
+    return f"{line[:1].lower()}{line[1:]} (see {command} --help)"

@@ -1,0 +1,143 @@
+"""Commands that measure or move measurements: run, sweep, check, merge."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bilevel_core.cli.guard import CommandError
+from bilevel_core.cli.parse import family_options, integer, levels, number, solver_parameters
+from bilevel_core.cli.text import describe, print_record
+from bilevel_core.errors import InputError
+from bilevel_core.record import RunConfig
+
+
+def run(
+    problem: Annotated[str, typer.Option(help="A problem family, or path/to/file.py:name.")],
+    solver: Annotated[str, typer.Option(help="A solver, or path/to/file.py:name.")],
+    kappa: Annotated[float, typer.Option(parser=number, help="Condition number L/mu, above 1.")],
+    eps: Annotated[str, typer.Option(help="E[,E...]: bounds on the squared gradient norm.")],
+    engine: Annotated[str | None, typer.Option(help="compiled or torch.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    params: Annotated[str, typer.Option(help="Parameter policy: theory or sharp.")] = "theory",
+    criterion: Annotated[
+        str, typer.Option(help="average (measures both) or first (stops earlier).")
+    ] = "average",
+    seed: Annotated[
+        int, typer.Option(parser=integer, help="Which instance of the family; 0 is nominal.")
+    ] = 0,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value: a solver parameter; repeatable.")
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option(help="key=value: a family option; repeatable.")
+    ] = None,
+    max_outer: Annotated[
+        int, typer.Option(parser=integer, help="Budget of outer iterations.")
+    ] = 1_000_000,
+    max_seconds: Annotated[
+        float | None, typer.Option(parser=number, help="Budget of seconds.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+) -> None:
+    """Run one solver on one instance and print its oracle calls at each eps.
+
+    Exit code 1 when the run diverged or failed.
+    """
+    from bilevel_core.run import execute, validate
+    from bilevel_core.sweep.specification import default_engine
+
+    config = RunConfig(
+        problem=problem,
+        options=family_options(option),
+        kappa=kappa,
+        seed=seed,
+        solver=solver,
+        policy=params,
+        overrides=solver_parameters(set_),
+        criterion=criterion,
+        eps=levels(eps),
+        engine=engine or "",
+        device=device,
+        max_outer=max_outer,
+        max_seconds=max_seconds,
+    )
+    if not engine:
+        config = dataclasses.replace(config, engine=default_engine(config))
+    validate(config)
+    record = execute(config)
+    if as_json:
+        typer.echo(json.dumps(record.to_dict(), indent=2, allow_nan=False))
+    else:
+        print_record(record)
+    if record.status in ("failed", "diverged"):
+        raise typer.Exit(1)
+
+
+def sweep(
+    specification: Annotated[Path, typer.Argument(metavar="SPEC.toml", help="What to run.")],
+    out: Annotated[Path, typer.Option(help="Directory of run files; made if absent.")],
+    jobs: Annotated[
+        int | None, typer.Option(parser=integer, help="Processes; default: one for each core.")
+    ] = None,
+) -> None:
+    """Make every run of a specification that DIR does not hold yet; the same command resumes.
+
+    Exit code 1 when a run failed; censored and diverged runs are results.
+    """
+    from joblib import cpu_count
+
+    from bilevel_core.sweep import runner
+    from bilevel_core.sweep.executors import WorkerDiedError
+    from bilevel_core.sweep.specification import load
+
+    try:
+        summary = runner.sweep(load(specification), out, cpu_count() if jobs is None else jobs)
+    except WorkerDiedError as error:
+        raise CommandError(f"{error}; the same command resumes") from error
+    typer.echo(summary)
+    for failure in summary.failures:
+        typer.echo(f"failed: {describe(failure.config)}: {failure.reason}")
+    if summary.failures:
+        raise typer.Exit(1)
+
+
+def check(
+    name: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A solver or a problem.")],
+) -> None:
+    """Test a plug-in: counts against a spy and its own stated cost, gradients, constants.
+
+    Exit code 1 when something is wrong.
+    """
+    from bilevel_core.check import check as findings_of
+
+    findings = findings_of(name)
+    for finding in findings:
+        typer.echo(f"{'ok' if finding.passed else 'FAILED':6}  {finding.name}: {finding.message}")
+    failed = sum(not finding.passed for finding in findings)
+    typer.echo(f"{len(findings) - failed} of {len(findings)} checks passed")
+    if failed:
+        raise typer.Exit(1)
+
+
+def merge(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Stores to merge.")],
+    out: Annotated[Path | None, typer.Option(help="Destination; default: the last DIR.")] = None,
+) -> None:
+    """Copy the runs of stores into one, which is made if absent.
+
+    Exit code 1 when two stores hold different counts for one run; the destination's is kept.
+    """
+    from bilevel_core.sweep.merge import merge as merge_stores
+
+    *sources, destination = [*directories, out] if out else directories
+    if not sources:
+        raise InputError("merge: expected two or more directories, or one and --out")
+    summary = merge_stores(sources, destination)
+    typer.echo(summary)
+    if summary.conflicts:
+        raise typer.Exit(1)

@@ -1,0 +1,75 @@
+"""From words on the command line to values; what cannot be read is an InputError that names it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import typer
+
+from bilevel_core.errors import InputError
+
+
+def number(text: str) -> float:
+    """A float, for an option of the command line."""
+    try:
+        return float(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected a number, got {text!r}") from None
+
+
+def integer(text: str) -> int:
+    """An int, for an option of the command line."""
+    try:
+        return int(text)
+    except ValueError:
+        raise typer.BadParameter(f"expected an integer, got {text!r}") from None
+
+
+def levels(text: str) -> tuple[float, ...]:
+    """Distinct numbers, largest first, from "E,E,..."."""
+    try:
+        found = {float(piece) for piece in text.split(",")}
+    except ValueError:
+        raise InputError(f"--eps: expected numbers separated by commas, got {text!r}") from None
+    return tuple(sorted(found, reverse=True))
+
+
+def family_options(texts: Sequence[str] | None) -> dict[str, bool | int | float | str]:
+    """Options of a problem family from "key=value" words."""
+    return {name: _scalar(text) for name, text in _pairs("--option", texts).items()}
+
+
+def solver_parameters(texts: Sequence[str] | None) -> dict[str, int | float]:
+    """Parameters of a solver, finite numbers, from "key=value" words."""
+    return {name: _finite(name, text) for name, text in _pairs("--set", texts).items()}
+
+
+def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise InputError(f"{option}: expected key=value, got {text!r}")
+        if name in pairs:
+            raise InputError(f"{option}: {name} is given twice")
+        pairs[name] = value
+    return pairs
+
+
+def _finite(name: str, text: str) -> int | float:
+    value = _scalar(text)
+    if isinstance(value, bool | str) or not math.isfinite(value):
+        raise InputError(f"--set {name}: expected a finite number, got {text!r}")
+    return value
+
+
+def _scalar(text: str) -> bool | int | float | str:
+    if text in ("true", "false"):
+        return text == "true"
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text

@@ -1,0 +1,57 @@
+"""How the command line shows records and fits to people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bilevel_core.report.groups import HEADS
+
+if TYPE_CHECKING:
+    from bilevel_core.record import RunConfig, RunRecord
+
+# Characters in a line where the output is no terminal, so that tables are not wrapped there.
+WIDTH = 160
+
+
+def describe(config: RunConfig) -> str:
+    """One run in a few words: "aid_bio on hard, kappa 16, seed 0"."""
+    return f"{config.solver} on {config.problem}, kappa {config.kappa:g}, seed {config.seed}"
+
+
+def print_record(record: RunRecord) -> None:
+    """Counts at each eps and criterion, then how the run ended."""
+    columns = ("eps", "criterion", *HEADS.values())
+    print_table(
+        f"{describe(record.config)}, policy {record.config.policy}",
+        columns,
+        (
+            [f"{row['eps']:g}", row["criterion"], *(_count(row[name]) for name in HEADS)]
+            for row in record.rows()
+        ),
+    )
+    reason = f": {record.reason}" if record.reason else ""
+    typer.echo(f"{record.status}{reason} ({record.seconds:.3g} s)")
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A table on standard output; columns of numbers are aligned on the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    cells = list(rows)
+    for position, head in enumerate(columns):
+        numeric = all(row[position][:1] in "0123456789-" for row in cells)
+        table.add_column(head, justify="right" if numeric else "left")
+    for row in cells:
+        table.add_row(*row)
+    Console(width=None if sys.stdout.isatty() else WIDTH, markup=False).print(table)
+
+
+def _count(value: Any) -> str:
+    return "-" if value is None else f"{value:,}"
