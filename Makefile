@@ -65,13 +65,23 @@ bench: $(READY)  ## measure the paper's deterministic table (quick profile, at m
 bench-full: $(READY)  ## the same on wider ranges and more instances
 	$(call measure,benchmarks/sweeps/full.toml,results/full)
 
+.PHONY: known-exponents
+known-exponents: $(READY)  ## read back the exponents that are known (about 5 minutes)
+	$(call measure,benchmarks/sweeps/known_exponents.toml,results/known_exponents)
+
+.PHONY: reference
+reference: $(READY)  ## measure again what results/reference/ holds, and the speed
+	$(call measure,benchmarks/sweeps/known_exponents.toml,results/reference/known_exponents)
+	$(call measure,benchmarks/sweeps/quick.toml,results/reference/quick)
+	OMP_NUM_THREADS=1 $(PY) benchmarks/speed.py results/reference/speed.json
+
 .PHONY: smoke
 smoke: $(READY)  ## the smallest sweep, under 30 seconds, to try the commands
 	$(call measure,benchmarks/sweeps/smoke.toml,results/smoke)
 
 .PHONY: plots
 plots: $(READY)  ## tables and figures again, for every store under results/ that has runs
-	@for store in results/*/; do \
+	@for store in results/*/ results/reference/*/; do \
 		store=$${store%/}; \
 		ls $$store/runs 2>/dev/null | grep -q . || continue; \
 		echo "$$store"; \

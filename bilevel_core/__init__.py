@@ -13,6 +13,7 @@ from bilevel_core.autograd import problem_from_functions
 from bilevel_core.constants import Constants
 from bilevel_core.cost import Cost, CostRange
 from bilevel_core.errors import InputError
+from bilevel_core.fit import Collapse, Exponent, Fit, collapse, fit
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig, RunRecord
 from bilevel_core.run import execute, run, run_many
@@ -20,14 +21,19 @@ from bilevel_core.solvers import register_solver
 
 __version__ = "0.1.0"
 __all__ = [
+    "Collapse",
     "Constants",
     "Cost",
     "CostRange",
+    "Exponent",
+    "Fit",
     "InputError",
     "Problem",
     "RunConfig",
     "RunRecord",
+    "collapse",
     "execute",
+    "fit",
     "problem_from_functions",
     "register_solver",
     "run",

@@ -1,9 +1,8 @@
 """Problems given only as two torch functions: oracles by automatic differentiation.
 
 Both functions take x (p,) and y (q,) and return a scalar; a batch is mapped over the last axis.
-The
-graph of the gradients at a point is kept and serves every product there.  Costs are counted in the
-same units as those of hand-written oracles.
+The graph of the gradients at a point is kept and serves every product there.  Costs are counted in
+the same units as those of hand-written oracles.
 """
 
 from __future__ import annotations
@@ -151,9 +150,9 @@ def problem_from_functions(
 ) -> Problem:
     """A problem from two torch functions of x (dim_x,) and y (dim_y,), in float64, to a scalar.
 
-    It runs on the torch engine; y* and grad Phi are computed numerically, to 1e-10 in y.  Starts
-    are 0
-    unless given.  A batch maps the functions over its instances, so they may not branch on values.
+    It runs on the torch engine; y* and grad Phi are computed numerically.
+    Starts are 0 unless given.  A batch maps the functions over its instances, so they may not
+    branch on values.
 
     Raises:
         InputError: a dimension is below 1, a start has another shape, or a function does not

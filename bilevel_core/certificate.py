@@ -9,11 +9,9 @@ y*|| and d = ||v_k^0 - v*|| of the warm starts obey
     T = [[a + kappa beta A a, kappa beta L c], [(1 + c) C_v a + L_v beta A a, c + L_v beta L c]].
 
 If T has spectral radius below 1 and the gain (A a, L c)(I - T)^{-1} beta (kappa, L_v)^T is at most
-1/2,
-then (1/K) sum ||grad Phi||^2 <= [4 (Phi(x0) - inf Phi)/beta + 4 H0^2]/K for any beta <= 1/L_Phi,
-where
-H0^2 sums the squared errors that the first warm start leaves behind.  It is a self-contained form
-of Theorem 1 of Ji, Yang and Liang (ICML 2021), whose constants it replaces.
+1/2, then (1/K) sum ||grad Phi||^2 <= [4 (Phi(x0) - inf Phi)/beta + 4 H0^2]/K for any beta <=
+1/L_Phi, where H0^2 sums the squared errors that the first warm start leaves behind.  It is a
+self-contained form of Theorem 1 of Ji, Yang and Liang (ICML 2021), whose constants it replaces.
 """
 
 from __future__ import annotations
@@ -28,7 +26,7 @@ from bilevel_core.errors import InputError
 MOST_GAIN = 0.5
 """What the theorem allows for the whole gain."""
 
-LINEAR_SHARE = 0.1
+LINEAR_SHARE = 0.05
 """What the linear solver alone may use of it: N is the smallest that fits, D fills the rest."""
 
 

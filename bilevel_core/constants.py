@@ -1,11 +1,9 @@
 """Constants of a bilevel problem and the smoothness of its outer objective.
 
 Assumptions 1 to 3 of Ji, Yang and Liang (ICML 2021): g(x, .) is mu-strongly convex; f is
-M-Lipschitz;
-the gradients of f and g are L-Lipschitz; the Jacobian grad_x grad_y g is tau-Lipschitz and the
-Hessian
-grad_yy g is rho-Lipschitz.  As in the proofs, L bounds each block separately: ||grad_yy g||,
-||grad_x grad_y g||, ||grad_yy f|| and ||grad_xy f||, ||grad_xx f||.
+M-Lipschitz; the gradients of f and g are L-Lipschitz; the Jacobian grad_x grad_y g is
+tau-Lipschitz and the Hessian grad_yy g is rho-Lipschitz.  As in the proofs, L bounds each block
+separately: ||grad_yy g||, ||grad_x grad_y g||, ||grad_yy f|| and ||grad_xy f||, ||grad_xx f||.
 """
 
 from __future__ import annotations

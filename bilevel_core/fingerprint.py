@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import numpy as np
+
 _LOADED_AT = time.time()
 _LIBRARIES = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))
 _OWN = ("bilevel_core", "problems")
@@ -99,6 +101,23 @@ def _source(function: FunctionType) -> str:
         return _bytecode(function.__code__)
 
 
+def _defaults(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    for i, value in enumerate(function.__defaults__ or ()):
+        yield f"default {i}", value
+    yield from sorted((function.__kwdefaults__ or {}).items())
+
+
+def _constant(name: str, value: Any) -> str:
+    """What a value that compiled code may have taken in as a constant adds to the fingerprint."""
+    if isinstance(value, np.ndarray):
+        return f"{name}={value.dtype}{value.shape}{value.tobytes().hex()}"
+    if isinstance(value, int | float | str | tuple):
+        return f"{name}={value!r}"
+    if isinstance(value, type) and hasattr(value, "_fields"):
+        return f"{name}:{value._fields}{getattr(value, '_field_defaults', None) or ''}"
+    return ""
+
+
 @functools.cache
 def fingerprint(roots: tuple[Callable[..., Any], ...], *extra: str) -> str:
     """32 hex digits that change with the source behind the roots, its constants, or `extra`."""
@@ -106,9 +125,6 @@ def fingerprint(roots: tuple[Callable[..., Any], ...], *extra: str) -> str:
     for function in functions_behind(roots):
         digest.update(f"{function.__module__}.{function.__qualname__}".encode())
         digest.update(_source(function).encode())
-        for name, value in _used(function):
-            if isinstance(value, int | float | str | tuple):
-                digest.update(f"{name}={value!r}".encode())
-            elif isinstance(value, type) and hasattr(value, "_fields"):
-                digest.update(f"{name}:{value._fields}".encode())
+        for name, value in [*_used(function), *_defaults(function)]:
+            digest.update(_constant(name, value).encode())
     return digest.hexdigest()[:32]

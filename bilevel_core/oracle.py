@@ -1,11 +1,9 @@
 """The counted oracle: the only way a solver reaches a problem.
 
 A family of problems is a table of plain array functions of its data (a NamedTuple), found by the
-class
-of that data.  Every call below adds one to its slot of the ledger before the family's function
-runs:
-row 0 counts calls, row 1 counts samples (a batch of S costs S).  x: (p,) or (p, B); y, v: (q,) or
-(q, B).
+class of that data.  Every call below adds one to its slot of the ledger before the family's
+function runs: row 0 counts calls, row 1 counts samples (a batch of S costs S).  x: (p,) or (p, B);
+y, v: (q,) or (q, B).
 
 Each oracle comes in two forms, `grad_y_g(oracle, x, y)` which returns a new array, and
 `grad_y_g_into(oracle, x, y, out)` which writes into one that the caller keeps.

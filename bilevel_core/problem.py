@@ -14,8 +14,7 @@ import numpy as np
 
 from bilevel_core.constants import Constants
 from bilevel_core.errors import InputError
-from bilevel_core.oracle import family_f
-from bilevel_core.reference import numerical_grad_phi, numerical_y_star
+from bilevel_core.reference import numerical_grad_phi, numerical_phi, numerical_y_star
 
 
 class ClosedForms(NamedTuple):
@@ -73,10 +72,7 @@ class Problem:
         """Outer objective at x: x (dim_x,) gives a float, (dim_x, B) gives (B,)."""
         x, data = self._point(x)
         if self.closed_forms is None:
-            values = _columns(
-                lambda c: np.array([family_f(self.data, c, numerical_y_star(self, c))]), x
-            )
-            return values[0]
+            return _columns(lambda column: numerical_phi(self, column), x)[0]
         return self.closed_forms.phi(data, x)
 
     def grad_phi(self, x: np.ndarray) -> np.ndarray:

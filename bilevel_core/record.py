@@ -64,7 +64,8 @@ class RunConfig:
 class RunRecord:
     """One run.
 
-    passes: one for each set of parameters, with the eps it serves, its status and reason.
+    passes: one for each set of parameters, with the eps it serves, its status and reason, and the
+    outer iterations and calls it spent.
     hits: one for each (criterion, eps) reached, with `outer` and both ledgers by slot.
     trajectory: ||grad Phi(x_k)||^2, the running average and the calls, at about ten k per decade.
     seconds: in outer steps only, without evaluation and compilation.
@@ -160,10 +161,6 @@ class RunRecord:
             "outer": hit["outer"] if hit else None,
             "outer_bound": served.get("outer_bound", {}).get(repr(eps)),
         }
-        spent = served.get("spent")
-        spent_counts = column_counts(spent) if spent else dict.fromkeys(COLUMNS)
-        row["spent_outer"] = served.get("outer")
-        row |= {f"spent_{name}": spent_counts[name] for name in COLUMNS}
         for ledger, prefix in (("calls", ""), ("samples", "samples_")):
             counts = column_counts(hit[ledger]) if hit else dict.fromkeys(COLUMNS)
             row |= {prefix + name: counts[name] for name in COLUMNS}

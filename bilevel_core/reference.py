@@ -14,7 +14,7 @@ import numpy as np
 from bilevel_core.arrays import Array, add_scaled, any_true, assign, copy, dot, sqrt, where
 from bilevel_core.inner import implicit_gradient, linear_target
 from bilevel_core.linear import conjugate_gradient_until
-from bilevel_core.oracle import SLOTS, Oracle, grad_y_g, grad_y_g_into, make_work
+from bilevel_core.oracle import SLOTS, Oracle, family_f, grad_y_g, grad_y_g_into, make_work
 
 if TYPE_CHECKING:
     from bilevel_core.problem import Problem
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 NEWTON_STEPS = 60
 HALVINGS = 40
 TOLERANCE = 1e-10
-"""Target for ||grad_y g|| / mu, that is for ||y - y*||, of the numerical reference."""
+"""Target for ||grad_y g|| / mu, that is for ||y - y*||, of a single numerical y*."""
+TOLERANCE_ALONG_A_RUN = 1e-8
+"""The same where ||grad Phi||^2 is followed along a run."""
 
 
 def newton(oracle: Oracle, x: Array, y: Array, tolerance: float, most: int) -> None:
@@ -37,7 +39,7 @@ def newton(oracle: Oracle, x: Array, y: Array, tolerance: float, most: int) -> N
         unsolved = norm > tolerance
         if not any_true(unsolved):
             break
-        accuracy = 0.1 * where(norm < 1.0, norm, 1.0) * norm
+        accuracy = where(norm < 0.01, sqrt(norm), 0.1) * norm
         direction = conjugate_gradient_until(oracle, x, y, gradient, zero, accuracy, most)
         length = where(unsolved, 1.0, 0.0)
         for _ in range(HALVINGS):
@@ -76,23 +78,39 @@ def private_oracle(problem: Problem) -> Oracle:
     """An oracle for one instance whose ledger nobody reads."""
     shape = (2, len(SLOTS))
     ledgers = (np.zeros(shape, np.int64), np.zeros(shape, np.int64))
-    return Oracle(problem.data, *ledgers, None, make_work(problem.x0, problem.y0))
+    work = make_work(_own_array(problem, problem.x0), _own_array(problem, problem.y0))
+    return Oracle(problem.data, *ledgers, None, work)
 
 
-def settings(problem: Problem) -> tuple[float, int]:
+def _own_array(problem: Problem, vector: np.ndarray) -> Array:
+    """A copy of the vector in the library that the problem's functions are written for."""
+    if problem.engines != ("torch",):
+        return vector.copy()
+    import torch
+
+    return torch.tensor(vector)
+
+
+def settings(problem: Problem, tolerance: float) -> tuple[float, int]:
     """Residual tolerance and the most conjugate gradient steps for a problem's reference."""
-    return TOLERANCE * problem.constants.mu, 10 * problem.dim_y + 100
+    return tolerance * problem.constants.mu, 10 * problem.dim_y + 100
 
 
 def numerical_y_star(problem: Problem, x: np.ndarray) -> np.ndarray:
     """y*(x) by Newton's method from y0: x (p,) gives (q,)."""
-    y = problem.y0.copy()
-    newton(private_oracle(problem), x, y, *settings(problem))
-    return y
+    x, y = _own_array(problem, x), _own_array(problem, problem.y0)
+    newton(private_oracle(problem), x, y, *settings(problem, TOLERANCE))
+    return np.asarray(y)
+
+
+def numerical_phi(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """Phi(x) through numerical y*: x (p,) gives (1,)."""
+    y = _own_array(problem, numerical_y_star(problem, x))
+    return np.array([float(family_f(problem.data, _own_array(problem, x), y))])
 
 
 def numerical_grad_phi(problem: Problem, x: np.ndarray) -> np.ndarray:
     """grad Phi(x) through numerical y* and v*: x (p,) gives (p,)."""
-    y = problem.y0.copy()
-    gradient, _, _ = improve(private_oracle(problem), x, y, np.zeros_like(y), *settings(problem))
-    return gradient
+    x, y = _own_array(problem, x), _own_array(problem, problem.y0)
+    gradient, _, _ = improve(private_oracle(problem), x, y, 0.0 * y, *settings(problem, TOLERANCE))
+    return np.asarray(gradient)

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 import problems
 from bilevel_core.engines import ENGINES
 from bilevel_core.engines.chunk import Session
@@ -76,8 +78,12 @@ def run_many(
     Raises:
         InputError: an argument is not allowed, or the instances do not fit into one batch.
     """
+    if not isinstance(params, str | Mapping):
+        raise InputError(f"params: expected a policy or a dict, got {params!r}")
+    if not instances:
+        raise InputError("instances: expected at least one problem, got none")
     policy = params if isinstance(params, str) else "custom"
-    by_hand = dict(overrides or {}) if isinstance(params, str) else dict(params)
+    by_hand = ({} if isinstance(params, str) else dict(params)) | dict(overrides or {})
     first = instances[0]
     chosen = engine or first.engines[0]
     levels = _levels(eps)
@@ -148,7 +154,7 @@ def code_fingerprint(config: RunConfig) -> str:
 
 
 def _fingerprint(solver: Solver, problem: Problem) -> str:
-    roots: list[Callable[..., Any]] = [solver.step, solver.init, solver.theory]
+    roots: list[Callable[..., Any]] = [solver.step, solver.init, solver.theory, drive]
     roots += FAMILIES[type(problem.data)]
     roots += problem.closed_forms or []
     roots += problems.factories(problem.name)
@@ -156,7 +162,8 @@ def _fingerprint(solver: Solver, problem: Problem) -> str:
 
 
 def _levels(eps: float | Sequence[float]) -> tuple[float, ...]:
-    values = [eps] if isinstance(eps, int | float) else list(eps)
+    given: Any = eps.tolist() if isinstance(eps, np.ndarray) else eps
+    values = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
     if not values:
         raise InputError("eps: expected at least one value, got none")
     for value in values:
@@ -190,8 +197,9 @@ def _check(config: RunConfig, problem: Problem) -> None:
     outer = config.max_outer
     if isinstance(outer, bool) or not isinstance(outer, int) or outer < 1:
         raise InputError(f"max_outer: expected an integer >= 1, got {outer!r}")
-    if config.max_seconds is not None and not 0 < config.max_seconds < math.inf:
-        raise InputError(f"max_seconds: expected a finite number > 0, got {config.max_seconds!r}")
+    seconds = config.max_seconds
+    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
+        raise InputError(f"max_seconds: expected a finite number > 0, got {seconds!r}")
 
 
 def _plan(

@@ -32,10 +32,9 @@ def init(x0: Array, y0: Array) -> State:
 def unrolled_params(constants: Constants, eps: float) -> UnrolledParams:
     """alpha = 1/L, beta = 1/(4 L_Phi), and the D that Theorem 2's error bound asks for.
 
-    With q = 1 - alpha mu and ||y_k^0 - y*(x_k)|| <= Delta, the error of the unrolled hypergradient
-    is
-    at most L (1 + kappa) q^D Delta + M alpha D q^{D-1} (tau + rho kappa) Delta + M kappa q^D; D is
-    the least that brings each term below sqrt(eps/2)/3.
+    With q = 1 - alpha mu and ||y_k^0 - y*(x_k)|| <= Delta, the error of the unrolled
+    hypergradient is at most L (1 + kappa) q^D Delta + M alpha D q^{D-1} (tau + rho kappa) Delta
+    + M kappa q^D; D is the least that brings each term below sqrt(eps/2)/3.
     """
     L, kappa, M = constants.L, constants.kappa, constants.M
     alpha, beta = 1.0 / L, 1.0 / (4.0 * constants.L_Phi)

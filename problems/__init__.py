@@ -1,9 +1,8 @@
 """Registry of bilevel problem families: `make` an instance with a given condition number.
 
 A family is a function `make(kappa, seed=0, **options) -> Problem` decorated with `register(name)`;
-one
-module a family.  `seed` draws the start and a jitter of the scales, the same for every kappa, which
-leaves constants exact and exponents unchanged; seed 0 is nominal.
+one module a family.  `seed` draws the start and a jitter of the scales, the same for every kappa,
+which leaves constants exact and exponents unchanged; seed 0 is nominal.
 """
 
 from __future__ import annotations
@@ -34,6 +33,8 @@ def register(name: str) -> Callable[[Callable[..., Problem]], Callable[..., Prob
     """
 
     def decorate(factory: Callable[..., Problem]) -> Callable[..., Problem]:
+        if name in BUILT_IN and factory.__module__ != f"problems.{name}":
+            raise InputError(f"problem name {name!r} is taken by a built-in family")
         known = _factories.get(name)
         if known is not None and inspect.getfile(known) != inspect.getfile(factory):
             raise InputError(f"problem name {name!r} is taken by {inspect.getfile(known)}")

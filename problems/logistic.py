@@ -4,12 +4,10 @@
     r_j(x) = low (high/low)^{sigmoid(x_j)},   low = mu,   high = mu + (L - mu)/2
 
 y holds one row of p weights a class, (classes * p,).  Features are standardised and then scaled by
-one number, so that the cross entropies have curvature at most (L - mu)/2 (the softmax Hessian is at
-most
-half the identity) and the inner Hessian lies in [mu, L] everywhere: mu and L are certified, not
-fitted.
-The other constants hold on the tube ||y_j|| <= 2 G_j/r_j(x), G_j = sqrt 2 mean|X_ij|, which holds
-y*(x) with a factor of 2 to spare.  Neither y* nor Phi has a closed form.
+one number, so that the cross entropies have curvature at most (L - mu)/2 (the softmax Hessian is
+at most half the identity) and the inner Hessian lies in [mu, L] everywhere: mu and L are
+certified, not fitted. The other constants hold on the tube ||y_j|| <= 2 G_j/r_j(x), G_j = sqrt 2
+mean|X_ij|, which holds y*(x) with a factor of 2 to spare.  Neither y* nor Phi has a closed form.
 
 A seed draws the split into training and validation samples, and jitters the start.
 """
@@ -215,8 +213,8 @@ def make(
     seed: int = 0,
     *,
     dataset: str = "breast_cancer",
-    features: int = 10,
-    samples: int = 100,
+    features: int = 5,
+    samples: int = 50,
     L: float = 1.0,
 ) -> Problem:
     """Per-feature regularisation of logistic regression on real data, with certified mu and L.

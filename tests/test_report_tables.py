@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 from report_frames import frame, miss, rows
 
-from bilevel_core import fit, report
+from bilevel_core import report
 from bilevel_core.errors import InputError
+from bilevel_core.fit import fit
 from bilevel_core.report import groups
 from bilevel_core.report.entries import entries
 from bilevel_core.report.notation import escape_latex, escape_markdown
@@ -69,7 +70,7 @@ def test_a_cell_holds_bound_exponents_and_verdict():
 def test_the_numbers_are_those_of_the_fit():
     df = frame("ba")
     line = csv_line(df, "ba", "gc_g")
-    fitted = fit.fit(df, y="gc_g")
+    fitted = fit(df, y="gc_g")
     assert float(line["kappa"]) == pytest.approx(fitted.kappa.value, abs=1e-12)
     assert float(line["eps_low"]) == pytest.approx(fitted.eps.low, abs=1e-12)
     assert float(line["kappa"]) == pytest.approx(5.0, abs=0.01)
@@ -82,7 +83,7 @@ def test_intervals_are_those_of_the_fit():
     df = frame("aid_bio")
     slope = 0.1 * np.sin(df["seed"] + 1.0)
     df["hv"] = (df["hv"] * df["kappa"] ** slope / df["eps"] ** slope).round()
-    fitted = fit.fit(df, y="hv")
+    fitted = fit(df, y="hv")
     low, high = (f"{end:.2f}" for end in (fitted.kappa.low, fitted.kappa.high))
     assert low < f"{fitted.kappa.value:.2f}" < high
     cell = markdown_row(df, "AID-BiO")[4]

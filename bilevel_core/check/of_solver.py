@@ -14,6 +14,7 @@ from bilevel_core.engines.chunk import Session
 from bilevel_core.oracle import SLOTS
 from bilevel_core.policies import params_for
 from bilevel_core.problem import Problem
+from bilevel_core.reference import private_oracle
 from bilevel_core.solvers import Solver
 from bilevel_core.spy import spy_on
 
@@ -73,13 +74,18 @@ def engines_agree(problem: Problem, solver: Solver, params: Any) -> str:
     return ""
 
 
-def keeps_its_start(problem: Problem, solver: Solver, params: Any) -> str:
-    """Whether the problem's own start survives a run unchanged."""
+def keeps_its_input(problem: Problem, solver: Solver, params: Any) -> str:
+    """Whether no step writes into the start or into the x that it was given."""
     x0, y0 = problem.x0.copy(), problem.y0.copy()
-    open_session(problem, solver, params, problem.engines[0]).advance(STEPS)
+    oracle, state = private_oracle(problem), solver.init(x0, y0)
+    for k in range(STEPS):
+        x, before = state.x, state.x.copy()
+        state = solver.step(oracle, params, state)
+        if not np.array_equal(x, before):
+            return f"outer step {k} writes into the x that it was given; return a new array"
     if np.array_equal(x0, problem.x0) and np.array_equal(y0, problem.y0):
         return ""
-    return "the run wrote into the problem's start"
+    return "a step writes into the start that `init` was given; return new arrays"
 
 
 def prescribes(solver: Solver) -> str:
@@ -116,8 +122,8 @@ def check_solver(solver: Solver) -> list[Finding]:
                 partial(engines_agree, problem, solver, params),
             ),
             find(
-                f"{family}: the start is left alone",
-                partial(keeps_its_start, problem, solver, params),
+                f"{family}: no step writes into its input",
+                partial(keeps_its_input, problem, solver, params),
             ),
         ]
     return findings

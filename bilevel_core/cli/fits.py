@@ -71,7 +71,7 @@ def to_dict(one: Fitted) -> dict[str, Any]:
 
 
 def _fit_one(group: Group, solver: str, quantity: str, model: str) -> Fitted:
-    from bilevel_core import fit
+    from bilevel_core.fit import fit
     from bilevel_core.report.entries import bounds
 
     bound = bounds(group.problem, solver, quantity)[0]
@@ -79,7 +79,7 @@ def _fit_one(group: Group, solver: str, quantity: str, model: str) -> Fitted:
     if (rows.loc[rows["status"] == "ok", quantity] == 0).all():
         return Fitted(group, solver, quantity, None, bound, "zero calls")
     try:
-        fitted = fit.fit(rows, y=quantity, model=model)
+        fitted = fit(rows, y=quantity, model=model)
     except InputError as error:
         return Fitted(group, solver, quantity, None, bound, f"not enough data: {error}")
     verdict = fitted.verdict(bound) if bound else "no bound"

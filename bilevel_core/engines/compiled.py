@@ -192,7 +192,7 @@ class _NumericalReference:
     def __init__(self, problem: Problem, data: Any, roots: list[Callable[..., Any]]) -> None:
         self._evaluate = _specialise(reference.squared_norms, [reference.squared_norms, *roots[1:]])
         self._oracle = _oracle(problem, data)
-        self._settings = reference.settings(problem)
+        self._settings = reference.settings(problem, reference.TOLERANCE_ALONG_A_RUN)
         self._y, self._v = problem.y0.copy(), np.zeros_like(problem.y0)
 
     def squared_norms(self, positions: np.ndarray) -> np.ndarray:

@@ -14,8 +14,9 @@ from bilevel_core.engines.chunk import Chunk, Session
 CRITERIA = ("average", "first")
 SHORTEST, LONGEST = 16, 4096
 """Outer steps between two looks at a run, in between an eighth of the steps done so far."""
-STALLED_AFTER = 1000
-"""Outer steps without any movement of x after which an eps still unreached is given up."""
+STALLED_AFTER, STALLED_SHARE = 1000, 0.9
+"""Outer steps without any movement of x, and their share of all steps so far, after which an eps
+still unreached is given up; the share, because steps that change with k may move x again."""
 POINTS_PER_DECADE = 10
 """Points of the stored trajectory per factor of ten in k."""
 
@@ -62,7 +63,8 @@ def _grid(first: int, last: int) -> list[int]:
     start = math.floor(math.log10(max(first, 1)) * POINTS_PER_DECADE)
     stop = math.ceil(math.log10(last) * POINTS_PER_DECADE)
     candidates = {math.ceil(10 ** (i / POINTS_PER_DECADE)) for i in range(start, stop + 1)}
-    return sorted(k for c in candidates for k in (c, c + 1) if first <= k < last and _on_grid(k))
+    near = {0} | candidates | {c + 1 for c in candidates}
+    return sorted(k for k in near if first <= k < last and _on_grid(k))
 
 
 def record(track: Track, squared: np.ndarray, ledgers: np.ndarray, eps: Sequence[float]) -> None:
@@ -103,7 +105,8 @@ def _judge(track: Track, chunk: Chunk, b: int, eps: Sequence[float], criterion: 
         return
     n = len(chunk.squared)
     track.still = 0 if chunk.moved[b] else track.still + n
-    if track.still >= STALLED_AFTER and chunk.squared[-1, b] > eps[-1]:
+    stalled = track.still >= max(STALLED_AFTER, STALLED_SHARE * track.outer)
+    if stalled and chunk.squared[-1, b] > eps[-1]:
         track.status = "censored"
         track.reason = (
             f"x has not moved for {track.still} outer steps, at ||grad Phi||^2 = "

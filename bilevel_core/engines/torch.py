@@ -122,7 +122,7 @@ class TorchSession:
         self._synchronise()
         started = time.perf_counter()
         for i in range(n):
-            positions.append(self._state.x)
+            positions.append(self._state.x.clone())  # a step may write over its x
             version = oracle.restricted._version
             self._state = self._solver.step(oracle, self._params, self._state)
             uniform[i + 1] = oracle.ledger
@@ -143,8 +143,9 @@ class TorchSession:
         out = torch.empty((path.shape[0], self.batch), dtype=torch.float64, device=self._device)
         forms = self._problem.closed_forms
         if forms is None:
+            limits = reference.settings(self._problem, reference.TOLERANCE_ALONG_A_RUN)
             self._y, self._v = reference.squared_norms(
-                self._new_oracle(), path, self._y, self._v, *reference.settings(self._problem), out
+                self._new_oracle(), path, self._y, self._v, *limits, out
             )
             return out
         gradient = torch.empty_like(path[0])

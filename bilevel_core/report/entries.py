@@ -85,19 +85,19 @@ def bounds(problem: str, solver: str, quantity: str) -> tuple[Bound | None, Boun
 
 def collapse(group: Group, solver: str) -> Collapse | None:
     """Outer iterations over the theorem's own bound on them; None where no bound is stated."""
-    from bilevel_core import fit
+    from bilevel_core.fit import collapse as collapse_rows
 
     rows = group.of(solver)
     if "outer_bound" not in rows or rows["outer_bound"].isna().all():
         return None
     try:
-        return fit.collapse(rows)
+        return collapse_rows(rows)
     except InputError:
         return None
 
 
 def _measure(rows: pd.DataFrame, quantity: str, bound: Bound | None) -> tuple[Fit | None, str, str]:
-    from bilevel_core import fit
+    from bilevel_core.fit import fit
 
     reached = rows.loc[rows["status"] == "ok", quantity]
     if reached.empty:
@@ -105,7 +105,7 @@ def _measure(rows: pd.DataFrame, quantity: str, bound: Bound | None) -> tuple[Fi
     if (reached == 0).all():
         return None, ZERO, ""
     try:
-        fitted = fit.fit(rows, y=quantity)
+        fitted = fit(rows, y=quantity)
     except InputError as error:
         return None, TOO_LITTLE, str(error)
     if bound is None:

@@ -1,8 +1,7 @@
 """Registry of solvers: one module an algorithm, read through its `step` function.
 
-A solver's module holds `Params` and `State` (NamedTuples), `init(x0, y0) -> State`,
-`step(oracle, params, state) -> State`, `cost_per_step(params, k)`, `theory(constants, eps) ->
-Params`,
+A solver's module holds `Params` and `State` (NamedTuples), `init(x0, y0) -> State`, `step(oracle,
+params, state) -> State`, `cost_per_step(params, k)`, `theory(constants, eps) -> Params`,
 optionally `outer_bound(constants, eps) -> float` and the line `GUARANTEE`, and decorates `step`
 with `register_solver(name)`.
 """
@@ -51,6 +50,8 @@ def register_solver(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
     """
 
     def decorate(step: Callable[..., Any]) -> Callable[..., Any]:
+        if name in BUILT_IN and step.__module__ != f"bilevel_core.solvers.{name}":
+            raise InputError(f"solver name {name!r} is taken by a built-in solver")
         known = _steps.get(name)
         if known is not None and inspect.getfile(known) != inspect.getfile(step):
             raise InputError(f"solver name {name!r} is taken by {inspect.getfile(known)}")

@@ -84,12 +84,12 @@ def theory(constants: Constants, eps: float) -> Params:
 def outer_bound(constants: Constants, eps: float) -> float:
     """[4 gap/beta + 4 H0^2]/eps: the certificate's bound on K for the average criterion."""
     params = theory(constants, eps)
-    a = (1.0 - params.alpha * constants.mu) ** params.D
-    c = conjugate_gradient_factor(constants.kappa, params.N)
-    first_a = (1.0 - params.alpha * constants.mu) ** params.first_D
-    first_c = conjugate_gradient_factor(constants.kappa, params.first_N)
-    # The first step divides the start's errors by first_a / a and first_c / c more than T says.
-    e = constants.distance * first_a / a
-    d = constants.M / constants.mu * first_c / c
+    contraction, kappa = 1.0 - params.alpha * constants.mu, constants.kappa
+    a = contraction**params.D
+    c = conjugate_gradient_factor(kappa, params.N)
+    # The first step leaves less of the start's errors than T says, by what its extra steps do.
+    e = constants.distance * contraction ** (params.first_D - params.D)
+    saved = conjugate_gradient_factor(kappa, params.first_N - params.N)
+    d = constants.M / constants.mu * saved / conjugate_gradient_factor(kappa, 0)
     h0_squared = transient(constants, params.beta, a, c, e, d)
     return (4.0 * constants.gap / params.beta + 4.0 * h0_squared) / eps
