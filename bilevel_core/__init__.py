@@ -13,7 +13,8 @@ from bilevel_core.autograd import problem_from_functions
 from bilevel_core.constants import Constants
 from bilevel_core.cost import Cost, CostRange
 from bilevel_core.errors import InputError
-from bilevel_core.fit import Collapse, Exponent, Fit, collapse, fit
+from bilevel_core.fit import Collapse, Fit, collapse, fit
+from bilevel_core.fit_estimate import Exponent
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig, RunRecord
 from bilevel_core.run import execute, run, run_many

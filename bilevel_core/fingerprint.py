@@ -15,7 +15,7 @@ import os
 import sysconfig
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -26,10 +26,14 @@ _LIBRARIES = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "
 _OWN = ("bilevel_core", "problems")
 
 
-def is_own(thing: Any) -> bool:
-    """Whether a function, class or module belongs to this project or to a user's own file."""
+def _package(thing: Any) -> str:
     name = thing.__name__ if isinstance(thing, ModuleType) else getattr(thing, "__module__", "")
-    if name.split(".")[0] in _OWN:
+    return str(name).split(".")[0]
+
+
+def is_own(thing: Any, packages: Container[str] = _OWN) -> bool:
+    """Whether a function, class or module is of one of these packages, or of a user's own file."""
+    if _package(thing) in packages:
         return True
     try:
         path = inspect.getfile(thing)
@@ -63,12 +67,16 @@ def functions_behind(roots: Iterable[Callable[..., Any]]) -> list[FunctionType]:
     """The plain functions of ours that the roots use, roots included, in a fixed order."""
     found: dict[FunctionType, None] = {}
     queue = [root for root in roots if isinstance(root, FunctionType)]
+    # An installed plug-in lies among the libraries: its package is known by its roots.
+    packages = {*_OWN, *(_package(root) for root in queue)}
     while queue:
         function = queue.pop()
         if function in found:
             continue
         found[function] = None
-        queue.extend(v for _, v in _used(function) if isinstance(v, FunctionType) and is_own(v))
+        queue.extend(
+            v for _, v in _used(function) if isinstance(v, FunctionType) and is_own(v, packages)
+        )
     return sorted(found, key=lambda f: (f.__module__, f.__qualname__, f.__code__.co_firstlineno))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 import problems
+from bilevel_core.constants import Constants
 from bilevel_core.engines import ENGINES
 from bilevel_core.engines.chunk import Session
 from bilevel_core.engines.loop import CRITERIA, Track, drive
@@ -156,6 +157,9 @@ def code_fingerprint(config: RunConfig) -> str:
 def _fingerprint(solver: Solver, problem: Problem) -> str:
     roots: list[Callable[..., Any]] = [solver.step, solver.init, solver.theory, drive]
     roots += FAMILIES[type(problem.data)]
+    roots += [
+        part.fget for part in vars(Constants).values() if isinstance(part, property) and part.fget
+    ]
     roots += problem.closed_forms or []
     roots += problems.factories(problem.name)
     return fingerprint(tuple(roots))

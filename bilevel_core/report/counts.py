@@ -156,9 +156,7 @@ def _legend(figure: Figure) -> None:
         Line2D([], [], color="black", marker="o", ls="", label="mean, 95 % interval"),
         Line2D([], [], color="black", label="fit"),
         Line2D([], [], color=GUIDE, dashes=(4, 2), lw=0.7, label="slope of the bound"),
-        Line2D(
-            [], [], color="black", marker="^", mfc="none", ls="", label="censored (at the edge)"
-        ),
+        Line2D([], [], color="black", marker="^", mfc="none", ls="", label="censored (at edge)"),
         Line2D([], [], color="black", marker="x", ls="", label="diverged or failed"),
     ]
     figure.legend(handles=handles, loc="lower center", ncols=len(handles))

@@ -1,0 +1,141 @@
+"""Compiled code on disk: found again by the next process, and never when its source has changed."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+SOLVER = '''"""Gradient steps only."""
+from typing import NamedTuple
+
+import numpy as np
+
+from bilevel_core import Cost, register_solver
+from bilevel_core.oracle import grad_y_g
+
+FACTOR = 2
+WEIGHTS = np.array([1.0, 2.0])
+
+
+class Params(NamedTuple):
+    beta: float
+
+
+class State(NamedTuple):
+    x: object
+    y: object
+
+
+def init(x0, y0):
+    return State(x0, y0)
+
+
+def times(extra=1):
+    """How often."""
+    return FACTOR * extra  # twice
+
+
+@register_solver("edited")
+def step(oracle, params, state):
+    h = grad_y_g(oracle, state.x, state.y)
+    for _ in range(times() - 1):
+        h = grad_y_g(oracle, state.x, state.y)
+    return State(state.x - params.beta * WEIGHTS[1] * (1.0 + h), state.y)
+
+
+def cost_per_step(params, k):
+    return Cost(grad_y_g=times())
+
+
+def theory(constants, eps):
+    return Params(0.1)
+'''
+
+RUN = """
+import json, pathlib, sys
+import bilevel_core as bl, problems
+from bilevel_core.engines import compiled
+from bilevel_core.run import code_fingerprint
+
+path, instead = sys.argv[1:]
+p = problems.make("quadratic", kappa=3.0, dim=2)
+bl.solvers.get(path + ":edited")
+if instead:
+    pathlib.Path(path).write_text(pathlib.Path(instead).read_text())
+r = bl.run(p, path + ":edited", 1e-9, max_outer=5)
+(loop,) = compiled._compiled.values()
+print(json.dumps({
+    "status": r.status,
+    "reason": r.reason,
+    "calls": r.passes[0]["spent"]["grad_y_g"],
+    "last": r.trajectory[-1]["squared"],
+    "hits": sum(loop.stats.cache_hits.values()),
+    "misses": sum(loop.stats.cache_misses.values()),
+    "code": code_fingerprint(r.config),
+}))
+"""
+
+
+@pytest.fixture
+def run_in_a_process(tmp_path):
+    """A function that runs a solver's source in a fresh process, which shares one cache folder."""
+    path = tmp_path / "plugin.py"
+
+    def run(source, instead=""):
+        path.write_text(source)
+        os.utime(path, (1e9, 1e9))  # older than any process: the source on disk is what is loaded
+        other = tmp_path / "instead.py"
+        other.write_text(instead)
+        environment = os.environ | {
+            "BILEVEL_CACHE_DIR": str(tmp_path / "cache"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", RUN, str(path), str(other) if instead else ""],
+            capture_output=True,
+            text=True,
+            env=environment,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        result = json.loads(done.stdout)
+        assert result["status"] == "censored", result["reason"]
+        files = sorted(p.relative_to(tmp_path) for p in (tmp_path / "cache").rglob("*.nbc"))
+        return result | {"files": files}
+
+    return run
+
+
+def test_the_cache_is_used_exactly_where_the_source_is_the_same(run_in_a_process):
+    first = run_in_a_process(SOLVER)
+    assert (first["calls"], first["hits"], first["misses"]) == (10, 0, 1)
+    assert first["files"]
+
+    comments = SOLVER.replace("# twice", "# two times").replace("How often", "How many times")
+    again = run_in_a_process(comments)
+    assert (again["hits"], again["misses"]) == (1, 0)
+    assert again["files"] == first["files"]
+    assert again["code"] == first["code"]
+    assert (again["calls"], again["last"]) == (first["calls"], first["last"])
+
+    helper = run_in_a_process(SOLVER.replace("FACTOR * extra", "FACTOR * extra + 1"))
+    assert (helper["calls"], helper["hits"]) == (15, 0)
+    assert helper["code"] != first["code"]
+
+    constant = run_in_a_process(SOLVER.replace("FACTOR = 2", "FACTOR = 4"))
+    assert (constant["calls"], constant["hits"]) == (20, 0)
+
+    array = run_in_a_process(SOLVER.replace("[1.0, 2.0]", "[1.0, 3.0]"))
+    assert (array["calls"], array["hits"]) == (10, 0)
+    assert array["last"] != first["last"]
+
+
+def test_a_file_edited_after_its_import_does_not_poison_the_cache(run_in_a_process):
+    edited = SOLVER.replace("FACTOR * extra", "FACTOR * extra + 5")
+    stale = run_in_a_process(SOLVER, instead=edited)
+    assert stale["calls"] == 10  # what runs is what was imported
+    fresh = run_in_a_process(edited)
+    assert (fresh["calls"], fresh["hits"]) == (35, 0)
+    assert fresh["code"] != stale["code"]
