@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -74,10 +73,8 @@ def swept(tmp_path_factory):
 # What works
 
 
-def test_help_is_fast_and_names_every_command():
-    started = time.perf_counter()
+def test_help_names_every_command():
     result = process("--help")
-    assert time.perf_counter() - started < 2.0  # 0.2 s on an idle machine
     for command in ("list", "run", "sweep", "fit", "table", "plot", "check", "merge"):
         assert f"\n  {command} " in result.stdout
         assert process(command, "--help").returncode == 0
