@@ -206,11 +206,18 @@ def fit(df: pd.DataFrame, y: str = "hv", model: str = "auto") -> Fit:
     others = [estimate(one, data) for one in tried if one.label != chosen.label]
     known = known_offset(chosen)
     best = solve(chosen, data.means[:1])
+    in_kappa = slopes(data, "k", known)
+    # A lower-order model is preferred over every power law because of the term that still bends it.
+    bent = model == "auto" and chosen.name == "lower_order"
+    # Outer iterations are not rounded: where their slope moves, so does that of what they multiply.
+    moving = np.any(cells.rounding) and not fit(df, "outer").slopes["kappa"].settled
+    if bent or moving:
+        in_kappa = in_kappa._replace(settled=False)
     return Fit(
         quantity=y,
         chosen=estimate(chosen, data),
         alternatives=tuple(sorted(others, key=lambda one: one.criterion)),
-        slopes={"kappa": slopes(data, "k", known), "eps": slopes(data, "e", known)},
+        slopes={"kappa": in_kappa, "eps": slopes(data, "e", known)},
         levels=_levels(cells),
         instances=len(cells.logs),
         per_cell=int(np.isfinite(cells.logs).sum(axis=0).min()),

@@ -7,7 +7,7 @@ Everything downstream works on the means of log counts over the instances of a c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +36,8 @@ class Cells(NamedTuple):
 
     kappa, eps: (C,) of the cells; logs: (G, C) natural logarithms, NaN where an instance has no row
     in a cell; crossed: whether every instance occurs at two or more levels of kappa (of eps where
-    kappa has one level), so that its level shift can be removed.
+    kappa has one level), so that its level shift can be removed; rounding: (C,), the relative
+    deviation that rounding the calls of an outer step up may cause, 0 where not known.
     """
 
     kappa: Floats
@@ -44,6 +45,7 @@ class Cells(NamedTuple):
     logs: Floats
     crossed: bool
     excluded: tuple[Excluded, ...]
+    rounding: Floats | float = 0.0
 
 
 def read_cells(df: pd.DataFrame, y: str, divide_by: str | None = None) -> Cells:
@@ -76,12 +78,31 @@ def read_cells(df: pd.DataFrame, y: str, divide_by: str | None = None) -> Cells:
     logs = np.full((len(names), len(points)), np.nan)
     ok = ~np.isin(column, bad)
     logs[row[ok], column[ok]] = np.log(counts[ok])
+    rounding = np.zeros(len(points))
+    if "outer" in df.columns and y != "outer" and divide_by is None:
+        rounding = _rounding(counts[ok], _numbers(df, "outer")[ok], column[ok], len(points))
     logs = np.delete(logs, bad, axis=1)
+    rounding = np.delete(rounding, bad)
     points = np.delete(points, bad, axis=0)
     logs = logs[np.isfinite(logs).any(axis=1)]
-    return Cells(
-        points[:, 0], -points[:, 1], logs, _is_crossed(logs, points[:, 0], points[:, 1]), excluded
-    )
+    crossed = _is_crossed(logs, points[:, 0], points[:, 1])
+    return Cells(points[:, 0], -points[:, 1], logs, crossed, excluded, rounding)
+
+
+def _rounding(counts: Floats, outer: Floats, column: Any, cells: int) -> Floats:
+    """0.58 over the calls of an outer step, for each cell, where that number varies.
+
+    Numbers of steps are rounded up: by 0 to 1, whose root mean square is 0.58.  A number that is
+    the same everywhere (two gradients of f) was never rounded.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        a_step = counts / outer
+    if not np.isfinite(a_step).all() or np.ptp(a_step) < 0.05 * a_step.mean():
+        return np.zeros(cells)
+    total, number = (np.bincount(column, w, cells) for w in (a_step, np.ones(len(column))))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        deviation = np.sqrt(1 / 3) / (total / number)
+    return np.where(number > 0, deviation, 0.0)
 
 
 def cell_means(logs: Floats, crossed: bool) -> Floats:

@@ -107,7 +107,7 @@ class Sample(NamedTuple):
 def sample(cells: Cells) -> Sample:
     """Cells with their replicates and the covariance of their means."""
     k, e = np.log(cells.kappa), -np.log(cells.eps)
-    covariance = mean_covariance(cells) + _resolution(k, e)
+    covariance = mean_covariance(cells) + _resolution(k, e, cells.rounding)
     return Sample(cells, k, e, replicate_means(cells), covariance)
 
 
@@ -189,7 +189,9 @@ def slopes(data: Sample, axis: str, known: Floats) -> Slopes:
     replicates = means @ weights
     low, high = interval(replicates, data.cells)
     drift = float(replicates[0])
-    resolution = float(np.sqrt(weights @ _resolution(data.k, data.e) @ weights))
+    resolution = float(
+        np.sqrt(weights @ _resolution(data.k, data.e, data.cells.rounding) @ weights)
+    )
     moves = abs(drift) > max(DRIFT_LIMIT, 2 * resolution) and (low > 0 or high < 0)
     return Slopes(local, drift, not moves)
 
@@ -254,8 +256,9 @@ def _drift_weights(position: Floats, other: Floats) -> Floats | None:
     return np.asarray(2 * np.ptp(position) * np.linalg.pinv(design)[2])
 
 
-def _resolution(k: Floats, e: Floats) -> Floats:
+def _resolution(k: Floats, e: Floats, rounding: Floats | float) -> Floats:
     """Covariance of the deviations that are no evidence against a model, (C, C)."""
-    shared = RESOLUTION_KAPPA**2 * (k[:, None] == k[None, :])
+    rounded = np.broadcast_to(rounding, k.shape)
+    shared = (RESOLUTION_KAPPA**2 + np.outer(rounded, rounded)) * (k[:, None] == k[None, :])
     shared = shared + RESOLUTION_EPS**2 * (e[:, None] == e[None, :])
     return np.asarray(shared + RESOLUTION_CELL**2 * np.eye(len(k)))
