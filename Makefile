@@ -70,10 +70,11 @@ known-exponents: $(READY)  ## read back the exponents that are known (about 5 mi
 	$(call measure,benchmarks/sweeps/known_exponents.toml,results/known_exponents)
 
 .PHONY: reference
-reference: $(READY)  ## measure again what results/reference/ holds, and the speed
+reference: $(READY)  ## measure again what results/reference/ and the README show
 	$(call measure,benchmarks/sweeps/known_exponents.toml,results/reference/known_exponents)
 	$(call measure,benchmarks/sweeps/quick.toml,results/reference/quick)
 	OMP_NUM_THREADS=1 $(PY) benchmarks/speed.py results/reference/speed.json
+	$(PY) benchmarks/readme.py
 
 .PHONY: smoke
 smoke: $(READY)  ## the smallest sweep, under 30 seconds, to try the commands
