@@ -240,7 +240,8 @@ def _run_batch(
     for params, levels in plan:
         try:
             session = _session(config, solver, instances, params)
-            with deferred() as let_out:
+            # A run that overflows ends in its status; NumPy need not warn of it as well.
+            with deferred() as let_out, np.errstate(over="ignore", invalid="ignore"):
 
                 def look(outer: int) -> None:
                     let_out(outer)

@@ -1,5 +1,7 @@
 """The instrument reads back what is known: closed-form counts and planted exponents."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,6 +95,17 @@ def test_first_hits_have_the_exponent_of_the_tail(tail):
     )  # fmt: skip
     wanted = (2.0 + tail) / (2.0 * (1.0 + tail))
     assert fit(frame, "outer", model="power").eps.value == pytest.approx(wanted, abs=0.03)
+
+
+@pytest.mark.parametrize("engine", ["compiled", "torch"])
+def test_nan_stops_a_run_within_a_thousand_steps(engine):
+    problem = problems.make("quadratic", kappa=4.0)
+    params = {"alpha": 1.0, "beta": 3.0, "D": 1, "N": 1, "first_D": 1, "first_N": 1}
+    record = bl.run(problem, "aid_bio", 1e-3, params, engine=engine, max_outer=20_000)
+    assert record.status == "diverged"
+    steps = record.passes[0]["spent"]["jvp"]
+    assert steps - record.passes[0]["outer"] <= 1000
+    json.dumps(record.to_dict(), allow_nan=False)
 
 
 def test_without_warm_start_kappa_costs_a_power_more():

@@ -22,6 +22,9 @@ from bilevel_core.oracle import SLOTS, Oracle, make_work
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import Solver
 
+LONGEST = 1000
+"""Steps after which a run is looked at even if more were asked for: a NaN goes on no longer."""
+
 
 def check_device(device: str) -> torch.device:
     """The torch device of that name.
@@ -113,7 +116,8 @@ class TorchSession:
 
     @torch.no_grad()
     def advance(self, n: int) -> Chunk:
-        """Run n outer steps and evaluate the iterates they started from."""
+        """Run up to n outer steps and evaluate the iterates they started from."""
+        n = min(n, LONGEST)
         oracle = self._oracle
         positions: list[torch.Tensor] = []
         uniform = np.empty((n + 1, 2, len(SLOTS)), np.int64)
