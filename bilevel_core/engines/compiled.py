@@ -40,15 +40,16 @@ def _copy_ledger(ledger, ledgers, i):  # type: ignore[no-untyped-def]  # noqa: A
         ledgers[i, 1, slot] = ledger[1, slot]
 
 
-def advance(given, params, state, positions, ledgers):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def advance(given, params, state, positions, ledgers, done):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Run one outer step for each row of `positions`; stops early where x is not finite.
 
     positions: (n, p), the iterate before each step; ledgers: (n, 2, slots), the ledger after it.
-    Returns the state and the number of steps done.
+    The number of steps done goes into `done` (1,), not into a tuple beside the state: Numba knows
+    such a pair by the names of its parts alone, and would write one solver's State for another's.
     """
     oracle = borrowed(given)
     ledger = oracle.ledger
-    done = positions.shape[0]
+    done[0] = positions.shape[0]
     for i in range(positions.shape[0]):
         x = state.x
         total = 0.0
@@ -57,12 +58,12 @@ def advance(given, params, state, positions, ledgers):  # type: ignore[no-untype
             total += x[j]
         # A sum is finite unless a term is not, or they are so large that the run is lost anyway.
         if not np.isfinite(total):
-            done = i + 1
+            done[0] = i + 1
             _copy_ledger(ledger, ledgers, i)
             break
         state = owned(kernels.solver_step(oracle, params, borrowed(state)), state)
         _copy_ledger(ledger, ledgers, i)
-    return state, done
+    return state
 
 
 def cache_directory() -> Path:
@@ -157,10 +158,11 @@ class CompiledSession:
     def _run(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         positions = np.empty((n, self._problem.dim_x))
         ledgers = np.empty((n, 2, len(SLOTS)), np.int64)
-        self._state, done = self._advance(
-            self._oracle, self._params, self._state, positions, ledgers
+        done = np.empty(1, np.int64)
+        self._state = self._advance(
+            self._oracle, self._params, self._state, positions, ledgers, done
         )
-        return positions[:done], ledgers[:done]
+        return positions[: done[0]], ledgers[: done[0]]
 
     def iterate(self) -> np.ndarray:
         """The current x, (p, 1)."""
