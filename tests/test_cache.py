@@ -139,3 +139,49 @@ def test_a_file_edited_after_its_import_does_not_poison_the_cache(run_in_a_proce
     fresh = run_in_a_process(edited)
     assert (fresh["calls"], fresh["hits"]) == (35, 0)
     assert fresh["code"] != stale["code"]
+
+
+NAMESAKE = """
+from typing import NamedTuple
+import bilevel_core as bl
+from bilevel_core.oracle import grad_x_f, jvp
+
+class Params(NamedTuple):
+    beta: float
+
+class State(NamedTuple):
+    x: object
+    y: object
+
+def init(x0, y0):
+    return State(x0, y0)
+
+@bl.register_solver("namesake")
+def step(oracle, params, state):
+    x, y = state
+    return State(x - params.beta * (grad_x_f(oracle, x, y) - jvp(oracle, x, y, y)), y)
+
+def cost_per_step(params, k):
+    return bl.Cost(grad_x_f=1, jvp=1)
+
+def theory(constants, eps):
+    return Params(1.0 / constants.L_Phi)
+"""
+
+
+def test_a_plug_in_leaves_nothing_in_the_cache_of_other_solvers(tmp_path):
+    """Its State has the name and types of a built-in one; a process without it must not care."""
+    path = tmp_path / "namesake.py"
+    path.write_text(NAMESAKE)
+    environment = os.environ | {"BILEVEL_CACHE_DIR": str(tmp_path / "cache")}
+    for names in ([f"{path}:namesake", "itd_bio"], ["itd_bio"]):
+        code = (
+            "import bilevel_core as bl, problems\n"
+            f"for name in {names!r}:\n"
+            "    r = bl.run(problems.make('hard', kappa=4), name, 1e-9, max_outer=5)\n"
+            "    print(r.status)"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, env=environment
+        )
+        assert done.stdout.split() == ["censored"] * len(names), done.stdout + done.stderr
