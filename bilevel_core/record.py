@@ -23,7 +23,12 @@ LEDGERS = ("calls", "samples")
 
 @dataclasses.dataclass(frozen=True)
 class RunConfig:
-    """Everything that decides a run; hashed into the name of its file."""
+    """Everything that decides a run; hashed into the name of its file.
+
+    noise_seeds: one repetition of a run with random oracles for each, which `seed`, the instance,
+    leaves alone; the run's counts are those of the mean over them.  tuning: settings of the search
+    under policy "tuned".  Both are left out of the file where they are empty.
+    """
 
     problem: str
     kappa: float
@@ -38,14 +43,19 @@ class RunConfig:
     device: str = "cpu"
     max_outer: int = 1_000_000
     max_seconds: float | None = None
+    noise_seeds: tuple[int, ...] = ()
+    tuning: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return dataclasses.asdict(self) | {
+        values = dataclasses.asdict(self) | {
             "options": dict(self.options),
             "overrides": dict(self.overrides),
             "eps": list(self.eps),
+            "noise_seeds": list(self.noise_seeds),
+            "tuning": dict(self.tuning),
         }
+        return {k: v for k, v in values.items() if v or k not in ("noise_seeds", "tuning")}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> RunConfig:
@@ -55,7 +65,8 @@ class RunConfig:
             InputError: fields are missing or unknown.
         """
         try:
-            return cls(**{**values, "eps": tuple(values["eps"])})
+            seeds = tuple(values.get("noise_seeds", ()))
+            return cls(**{**values, "eps": tuple(values["eps"]), "noise_seeds": seeds})
         except (TypeError, KeyError) as error:
             raise InputError(f"run configuration: {error}") from error
 
@@ -64,8 +75,9 @@ class RunConfig:
 class RunRecord:
     """One run.
 
-    passes: one for each set of parameters, with the eps it serves, its status and reason, and the
-    outer iterations and calls it spent.
+    passes: one for each set of parameters, with the eps it serves, its status and reason, the
+    outer iterations and calls it spent; "predicted_calls" where it was too dear to start (status
+    "infeasible"), "tuning" with the search's cost under policy "tuned".
     hits: one for each (criterion, eps) reached, with `outer` and both ledgers by slot.
     trajectory: ||grad Phi(x_k)||^2, the running average and the calls, at about ten k per decade.
     seconds: in outer steps only, without evaluation and compilation.
@@ -160,11 +172,20 @@ class RunRecord:
             "reason": "" if hit else served.get("reason", self.reason),
             "outer": hit["outer"] if hit else None,
             "outer_bound": served.get("outer_bound", {}).get(repr(eps)),
+            "predicted_calls": served.get("predicted_calls"),
+            "tuning_cost": served.get("tuning", {}).get("cost"),
+            "batches_hv": _batches(hit, served),
         }
         for ledger, prefix in (("calls", ""), ("samples", "samples_")):
             counts = column_counts(hit[ledger]) if hit else dict.fromkeys(COLUMNS)
             row |= {prefix + name: counts[name] for name in COLUMNS}
         return row
+
+
+def _batches(hit: Mapping[str, Any] | None, served: Mapping[str, Any]) -> int | None:
+    """K B Q, the count of Hessian products that the table's entry of stocBiO is about."""
+    params = served.get("params", {})
+    return int(hit["outer"] * params["B"] * params["Q"]) if hit and {"B", "Q"} <= set(params) else None
 
 
 def column_counts(slots: Mapping[str, int]) -> dict[str, int]:

@@ -3,7 +3,8 @@
 A solver's module holds `Params` and `State` (NamedTuples), `init(x0, y0) -> State`, `step(oracle,
 params, state) -> State`, `cost_per_step(params, k)`, `theory(constants, eps) -> Params`,
 optionally `outer_bound(constants, eps) -> float` and the line `GUARANTEE`, and decorates `step`
-with `register_solver(name)`.
+with `register_solver(name)`.  A solver that draws random numbers (batches, the length of a series)
+also holds `samples_per_step(params, k)`, what a step costs in samples.
 """
 
 from __future__ import annotations
@@ -38,8 +39,14 @@ class Solver:
     cost_per_step: Callable[[Any, int], Cost | CostRange]
     theory: Callable[[Constants, float], Any]
     outer_bound: Callable[[Constants, float], float] | None
+    samples_per_step: Callable[[Any, int], Cost | CostRange] | None
     summary: str
     guarantee: str
+
+    @property
+    def is_random(self) -> bool:
+        """Whether it draws random numbers, so that a run is repeated over noise seeds."""
+        return self.samples_per_step is not None
 
 
 def register_solver(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -99,6 +106,7 @@ def _read(name: str, step: Callable[..., Any]) -> Solver:
         **{part: scope[part] for part in _REQUIRED},
         step=step,
         outer_bound=scope.get("outer_bound"),
+        samples_per_step=scope.get("samples_per_step"),
         summary=document.splitlines()[0],
         guarantee=scope.get("GUARANTEE", "none stated"),
     )
