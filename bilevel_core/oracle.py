@@ -52,7 +52,8 @@ class Oracle(NamedTuple):
     """What a solver is handed: the problem's data, the ledgers, and room for the loops.
 
     `active` is None, or marks the instances of a batch that a data-dependent loop still serves;
-    those calls go to `restricted`, of shape (2, slots, B).
+    those calls go to `restricted`, of shape (2, slots, B).  `streams` holds the random numbers of a
+    run, one stream a slot and one for the solver's own choices; None where nothing is random.
     """
 
     data: Any
@@ -60,6 +61,7 @@ class Oracle(NamedTuple):
     restricted: Any
     active: Any
     work: Any
+    streams: Any = None
 
 
 def make_work(x: Array, y: Array) -> Work:
@@ -133,6 +135,12 @@ FAMILY_CALLS: dict[str, Callable[..., Any]] = {
     "f": family_f,
     "g": family_g,
 }
+
+
+def family_functions(data: Any) -> list[Callable[..., Any]]:
+    """The functions of the data's family, and of those that it wraps."""
+    wrapped = [value for value in data if type(value) in FAMILIES]
+    return [*FAMILIES[type(data)], *(part for value in wrapped for part in family_functions(value))]
 
 
 def grad_x_f_into(oracle: Oracle, x: Array, y: Array, out: Array) -> None:

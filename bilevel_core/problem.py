@@ -48,6 +48,7 @@ class Problem:
     lower_level: str = (
         "general"  # "quadratic" where rho = tau = 0, which lowers the known exponents
     )
+    noise: str | None = None  # "gaussian" or "finite_sum" where the oracles draw batches
 
     @property
     def dim_x(self) -> int:

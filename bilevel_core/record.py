@@ -184,8 +184,10 @@ class RunRecord:
 
 def _batches(hit: Mapping[str, Any] | None, served: Mapping[str, Any]) -> int | None:
     """K B Q, the count of Hessian products that the table's entry of stocBiO is about."""
-    params = served.get("params", {})
-    return int(hit["outer"] * params["B"] * params["Q"]) if hit and {"B", "Q"} <= set(params) else None
+    params = served.get("params") or {}
+    if not hit or not {"B", "Q"} <= set(params):
+        return None
+    return int(hit["outer"] * params["B"] * params["Q"])
 
 
 def column_counts(slots: Mapping[str, int]) -> dict[str, int]:

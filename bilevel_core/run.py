@@ -13,17 +13,22 @@ from bilevel_core.constants import Constants
 from bilevel_core.engines import ENGINES
 from bilevel_core.engines.chunk import Session
 from bilevel_core.engines.loop import CRITERIA, Track, drive
+from bilevel_core.engines.repeated import RepeatedSession
 from bilevel_core.environment import environment
 from bilevel_core.errors import InputError, plain_reason, unknown_name
 from bilevel_core.fingerprint import fingerprint
 from bilevel_core.interrupts import deferred
-from bilevel_core.oracle import FAMILIES
+from bilevel_core.oracle import family_functions
 from bilevel_core.policies import constants_for, params_for
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig, RunRecord, slot_counts
-from bilevel_core.solvers import Solver, get
+from bilevel_core.sampled import sampled_functions
+from bilevel_core.solvers import Solver, get, names
+from bilevel_core.streams import open_generators
 
 _WORST_FIRST = ("failed", "diverged", "censored", "ok")
+NOISE_SEEDS = (0, 1, 2, 3, 4)
+"""Repetitions of a run with random oracles, unless others are asked for."""
 
 
 def run(
@@ -39,6 +44,7 @@ def run(
     seed: int | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] = lambda outer: None,
+    noise_seeds: Sequence[int] | None = None,
 ) -> RunRecord:
     """Run a solver on a problem until every eps is reached; eps bounds ||grad Phi||^2.
 
@@ -48,13 +54,15 @@ def run(
     criterion: "average" ((1/K) sum over the first K iterates) or "first" (the first iterate).
     max_outer: at least 1; max_seconds: None or positive.  A run that goes wrong ends in the status
     of its record.
+    noise_seeds: the repetitions of a solver that draws random numbers, by default 0 to 4; K and the
+    counts are those at which the mean of the criterion over them reaches eps.
 
     Raises:
         InputError: an argument is not allowed; the message names it.
     """
     return run_many(
         [problem], solver, eps, params, engine, device, criterion, max_outer, max_seconds,
-        None if seed is None else [seed], overrides, progress,
+        None if seed is None else [seed], overrides, progress, noise_seeds,
     )[0]  # fmt: skip
 
 
@@ -71,6 +79,7 @@ def run_many(
     seeds: Sequence[int] | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] = lambda outer: None,
+    noise_seeds: Sequence[int] | None = None,
 ) -> list[RunRecord]:
     """Run a solver on several instances; on the torch engine as one batch where parameters agree.
 
@@ -88,6 +97,8 @@ def run_many(
     first = instances[0]
     chosen = engine or first.engines[0]
     levels = _levels(eps)
+    found = get(solver)
+    repetitions = NOISE_SEEDS if noise_seeds is None and found.is_random else noise_seeds or ()
     configs = [
         RunConfig(
             problem=problem.name,
@@ -103,12 +114,12 @@ def run_many(
             device=device,
             max_outer=max_outer,
             max_seconds=max_seconds,
+            noise_seeds=tuple(repetitions),
         )
         for i, problem in enumerate(instances)
     ]
     for config, problem in zip(configs, instances, strict=True):
         _check(config, problem)
-    found = get(solver)
     plans = [
         _plan(config, found, problem) for config, problem in zip(configs, instances, strict=True)
     ]
@@ -156,12 +167,18 @@ def code_fingerprint(config: RunConfig) -> str:
 
 def _fingerprint(solver: Solver, problem: Problem) -> str:
     roots: list[Callable[..., Any]] = [solver.step, solver.init, solver.theory, drive]
-    roots += FAMILIES[type(problem.data)]
+    roots += family_functions(problem.data)
     roots += [
         part.fget for part in vars(Constants).values() if isinstance(part, property) and part.fget
     ]
     roots += problem.closed_forms or []
     roots += problems.factories(problem.name)
+    if solver.is_random:
+        roots += [*sampled_functions(problem.data), open_generators, RepeatedSession.advance]
+    if problem.noise is not None:
+        from problems.noise import make_noisy
+
+        roots.append(make_noisy)
     return fingerprint(tuple(roots))
 
 
@@ -204,6 +221,28 @@ def _check(config: RunConfig, problem: Problem) -> None:
     seconds = config.max_seconds
     if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
         raise InputError(f"max_seconds: expected a finite number > 0, got {seconds!r}")
+    _check_noise(config, problem)
+
+
+def _check_noise(config: RunConfig, problem: Problem) -> None:
+    seeds, solver = config.noise_seeds, get(config.solver)
+    if solver.is_random:
+        valid = all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
+        if not seeds or not valid or len(set(seeds)) < len(seeds):
+            raise InputError(
+                f"noise_seeds: expected different integers >= 0, at least one, got {list(seeds)}"
+            )
+        return
+    if seeds:
+        raise InputError(
+            f"noise_seeds: solver {config.solver!r} draws no random numbers, got {list(seeds)}"
+        )
+    if problem.noise is not None:
+        random = [name for name in names() if get(name).is_random]
+        raise InputError(
+            f"solver: {config.solver!r} needs exact oracles, which {problem.name!r} with "
+            f"noise={problem.noise!r} does not have; expected one of {', '.join(random)}"
+        )
 
 
 def _plan(
@@ -218,13 +257,22 @@ def _plan(
 
 
 def _session(config: RunConfig, solver: Solver, instances: list[Problem], params: Any) -> Session:
+    seeds = config.noise_seeds
     if config.engine == "compiled":
         from bilevel_core.engines.compiled import CompiledSession
 
-        return CompiledSession(instances[0], solver, params)
+        if not seeds:
+            return CompiledSession(instances[0], solver, params)
+        repeated = [CompiledSession(instances[0], solver, params, seed) for seed in seeds]
+        return RepeatedSession(repeated, len(seeds))
     from bilevel_core.engines.torch import TorchSession
 
-    return TorchSession(instances, solver, params, config.device)
+    if not seeds:
+        return TorchSession(instances, solver, params, config.device)
+    columns = [(problem, seed) for problem in instances for seed in seeds]
+    every, own = [problem for problem, _ in columns], [seed for _, seed in columns]
+    session = TorchSession(every, solver, params, config.device, own)
+    return RepeatedSession([session], len(seeds))
 
 
 def _run_batch(
@@ -304,6 +352,7 @@ def _record(
             "average": a,
             "calls": slot_counts(ledger[0]),
         }
+        | ({"samples": slot_counts(ledger[1])} if solver.is_random else {})
         for k, s, a, ledger in last.trajectory
         if math.isfinite(s) and math.isfinite(a)
     ]

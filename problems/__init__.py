@@ -2,7 +2,8 @@
 
 A family is a function `make(kappa, seed=0, **options) -> Problem` decorated with `register(name)`;
 one module a family.  `seed` draws the start and a jitter of the scales, the same for every kappa,
-which leaves constants exact and exponents unchanged; seed 0 is nominal.
+which leaves constants exact and exponents unchanged; seed 0 is nominal.  Every family has
+stochastic forms: `noise="gaussian"` or `noise="finite_sum"`, see `problems.noise`.
 """
 
 from __future__ import annotations
@@ -60,15 +61,27 @@ def make(name: str, kappa: float, seed: int = 0, **options: Any) -> Problem:
     Raises:
         InputError: no such family or option, or a value that the family does not allow.
     """
+    from problems import noise
+
     check_options(name, options, kappa, seed)
-    problem = _factory(name)(kappa=float(kappa), seed=int(seed), **options)
+    factory = _factory(name)
+    own = {key: value for key, value in options.items() if key not in noise.OPTIONS}
+
+    def make_base(kappa: float) -> Problem:
+        return factory(kappa=float(kappa), seed=int(seed), **own)
+
+    noisy = options.get("noise") is not None
+    problem = noise.make_noisy(make_base, kappa, seed, options) if noisy else make_base(kappa)
     return problem if problem.name == name else _renamed(problem, name)
 
 
 def parameters(name: str) -> dict[str, inspect.Parameter]:
-    """The options of a family, with their defaults."""
+    """The options of a family, with their defaults; those of noise come last."""
+    from problems import noise
+
     found = inspect.signature(_factory(name)).parameters
-    return {key: value for key, value in found.items() if key not in ("kappa", "seed")}
+    own = {key: value for key, value in found.items() if key not in ("kappa", "seed")}
+    return own | dict(noise.OPTIONS)
 
 
 def summary(name: str) -> str:
@@ -91,6 +104,10 @@ def check_options(name: str, options: Mapping[str, Any], kappa: float, seed: int
     for key in options:
         if key not in allowed:
             raise unknown_name(f"option of problem {name!r}", key, allowed)
+    if options.get("noise") is None:
+        for key in ("sigma", "sampling"):
+            if key in options:
+                raise InputError(f"{key}: needs noise='gaussian' or noise='finite_sum'")
     is_number = isinstance(kappa, int | float) and not isinstance(kappa, bool)
     if not is_number or not 1 < kappa < math.inf:
         raise InputError(f"kappa: expected a finite number > 1, got {kappa!r}")

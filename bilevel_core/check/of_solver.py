@@ -14,9 +14,12 @@ from bilevel_core.engines.chunk import Session
 from bilevel_core.oracle import SLOTS
 from bilevel_core.policies import params_for
 from bilevel_core.problem import Problem
+from bilevel_core.record import LEDGERS
 from bilevel_core.reference import private_oracle
+from bilevel_core.sampled import open_streams
 from bilevel_core.solvers import Solver
 from bilevel_core.spy import spy_on
+from bilevel_core.streams import open_generators
 
 STEPS = 12
 """Outer steps of each conformance run: enough for a first step that differs and for warm starts."""
@@ -25,38 +28,45 @@ AGREEMENT = 1e-10
 
 
 def open_session(problem: Problem, solver: Solver, params: Any, engine: str) -> Session:
-    """A run in progress on either engine."""
+    """A run in progress on either engine; its random numbers are those of noise seed 0."""
     if engine == "compiled":
         from bilevel_core.engines.compiled import CompiledSession
 
-        return CompiledSession(problem, solver, params)
+        return CompiledSession(problem, solver, params, 0 if solver.is_random else None)
     from bilevel_core.engines.torch import TorchSession
 
-    return TorchSession([problem], solver, params)
+    return TorchSession([problem], solver, params, "cpu", [0] if solver.is_random else None)
 
 
 def ledger_against_spy(problem: Problem, solver: Solver, params: Any, engine: str) -> str:
     """Whether the ledger says what the problem itself has seen."""
     spied = spy_on(problem)
     chunk = open_session(spied, solver, params, engine).advance(STEPS)
-    ledger = dict(zip(SLOTS, chunk.ledgers[-1, 0, 0].tolist(), strict=True))
-    seen = dict(zip(SLOTS, spied.data.seen.tolist(), strict=True))
-    if ledger == seen:
-        return ""
-    return f"the ledger says {_differing(ledger, seen)}, the problem saw {_differing(seen, ledger)}"
+    for row, unit in enumerate(LEDGERS):
+        ledger = dict(zip(SLOTS, chunk.ledgers[-1, 0, row].tolist(), strict=True))
+        seen = dict(zip(SLOTS, spied.data.seen[row].tolist(), strict=True))
+        if ledger != seen:
+            return (
+                f"the ledger says {_differing(ledger, seen)} in {unit}, "
+                f"the problem saw {_differing(seen, ledger)}"
+            )
+    return ""
 
 
 def ledger_against_declared(problem: Problem, solver: Solver, params: Any, engine: str) -> str:
-    """Whether every outer step costs what `cost_per_step` declares."""
+    """Whether every outer step costs what `cost_per_step` and `samples_per_step` declare."""
     chunk = open_session(problem, solver, params, engine).advance(STEPS)
-    spent = np.diff(chunk.ledgers[:, 0, 0], axis=0)
-    for k in range(STEPS):
-        declared = solver.cost_per_step(params, k)
-        least, most = declared if isinstance(declared, CostRange) else (declared, declared)
-        for slot, low, count, high in zip(SLOTS, least, spent[k].tolist(), most, strict=True):
-            if not low <= count <= high:
-                wanted = f"{low}" if low == high else f"{low} to {high}"
-                return f"outer step {k}: {slot} declared {wanted}, counted {count}"
+    spent = np.diff(chunk.ledgers[:, 0], axis=0)
+    declarations = (solver.cost_per_step, solver.samples_per_step or solver.cost_per_step)
+    for (row, unit), declare in zip(enumerate(LEDGERS), declarations, strict=True):
+        for k in range(STEPS):
+            declared = declare(params, k)
+            least, most = declared if isinstance(declared, CostRange) else (declared, declared)
+            counted = spent[k, row].tolist()
+            for slot, low, count, high in zip(SLOTS, least, counted, most, strict=True):
+                if not low <= count <= high:
+                    wanted = f"{low}" if low == high else f"{low} to {high}"
+                    return f"outer step {k}: {slot} declared {wanted} {unit}, counted {count}"
     return ""
 
 
@@ -78,6 +88,9 @@ def keeps_its_input(problem: Problem, solver: Solver, params: Any) -> str:
     """Whether no step writes into the start or into the x that it was given."""
     x0, y0 = problem.x0.copy(), problem.y0.copy()
     oracle, state = private_oracle(problem), solver.init(x0, y0)
+    if solver.is_random:
+        streams = open_streams(problem.data, open_generators(0, problem.seed))
+        oracle = oracle._replace(streams=streams)
     for k in range(STEPS):
         x, before = state.x, state.x.copy()
         state = solver.step(oracle, params, state)

@@ -19,7 +19,11 @@ class Session(Protocol):
     """A run in progress, on either engine."""
 
     batch: int
-    seconds: float  # spent in outer steps, without evaluation and compilation
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent in outer steps, without evaluation and compilation."""
+        ...
 
     def iterate(self) -> np.ndarray:
         """The current x, (p, B)."""

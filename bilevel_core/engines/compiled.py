@@ -18,17 +18,22 @@ import numpy as np
 from numba.extending import register_jitable
 
 from bilevel_core import reference
-from bilevel_core.engines import kernels
+from bilevel_core.engines import borrow, kernels, random_kernels
 from bilevel_core.engines.borrow import borrowed, owned
 from bilevel_core.engines.chunk import Chunk
 from bilevel_core.errors import InputError
 from bilevel_core.fingerprint import fingerprint, functions_behind
-from bilevel_core.oracle import FAMILIES, SLOTS, Oracle, make_work
+from bilevel_core.oracle import SLOTS, Oracle, family_functions, make_work
 from bilevel_core.problem import Problem
+from bilevel_core.sampled import open_streams, sampled_functions
 from bilevel_core.solvers import Solver
+from bilevel_core.streams import open_generators
 
 LARGEST_INLINED = 400
 """Bytes of bytecode up to which a function is inlined: a call costs more than a small family."""
+
+SOURCES = (kernels.__file__, random_kernels.__file__, borrow.__file__, __file__)
+"""Files whose text decides what compiled code does, beside the functions that it is made from."""
 
 _compiled: dict[str, Any] = {}
 _jitable: set[Callable[..., Any]] = set()
@@ -94,7 +99,7 @@ def _specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> An
             _jitable.add(function)
     key = fingerprint(
         (loop, *roots),
-        *(Path(path).read_text(encoding="utf-8") for path in (kernels.__file__, __file__)),
+        *(Path(path).read_text(encoding="utf-8") for path in SOURCES),
         numba.__version__,
         np.__version__,
     )
@@ -108,12 +113,6 @@ def _specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> An
     return _compiled[key]
 
 
-def family_functions(data: Any) -> list[Callable[..., Any]]:
-    """The functions of the data's family, and of those that it wraps."""
-    wrapped = [value for value in data if hasattr(value, "_fields")]
-    return [*FAMILIES[type(data)], *(part for value in wrapped for part in family_functions(value))]
-
-
 def plain_data(data: Any) -> Any:
     """The data with contiguous arrays, so that each family has one type."""
     return data._replace(
@@ -125,10 +124,10 @@ def plain_data(data: Any) -> Any:
     )
 
 
-def _oracle(problem: Problem, data: Any) -> Oracle:
+def _oracle(problem: Problem, data: Any, streams: tuple[Any, ...] | None = None) -> Oracle:
     # One instance is never restricted; an array fewer to carry along makes each call faster.
     work = make_work(problem.x0, problem.y0)
-    return Oracle(data, np.zeros((2, len(SLOTS)), np.int64), None, None, work)
+    return Oracle(data, np.zeros((2, len(SLOTS)), np.int64), None, None, work, streams)
 
 
 class CompiledSession:
@@ -136,21 +135,30 @@ class CompiledSession:
 
     batch = 1
 
-    def __init__(self, problem: Problem, solver: Solver, params: Any) -> None:
-        """Compile, or load from disk, what the run needs; no oracle is called yet."""
+    def __init__(
+        self, problem: Problem, solver: Solver, params: Any, noise_seed: int | None = None
+    ) -> None:
+        """Compile, or load from disk, what the run needs; no oracle is called yet.
+
+        noise_seed: which repetition of a run with random oracles; None where nothing is random.
+        """
         data = plain_data(problem.data)
         if kernels.STEPS.setdefault(type(params), solver.step) is not solver.step:
             raise InputError(
                 f"solver {solver.name!r}: its class Params belongs to another solver, too"
             )
-        roots = [solver.step, *family_functions(data)]
+        family = family_functions(data)
+        roots, streams = [solver.step, *family], None
+        if noise_seed is not None:
+            streams = open_streams(data, open_generators(noise_seed, problem.seed))
+            roots += sampled_functions(data)
         self._problem = problem
         self._advance = _specialise(advance, roots)
-        self._oracle = _oracle(problem, data)
+        self._oracle = _oracle(problem, data, streams)
         self._params = params
         self._state = solver.init(problem.x0.copy(), problem.y0.copy())
         self._reference = (
-            None if problem.closed_forms else _NumericalReference(problem, data, roots)
+            None if problem.closed_forms else _NumericalReference(problem, data, family)
         )
         self.seconds = 0.0
         self._run(0)
@@ -191,8 +199,8 @@ class CompiledSession:
 class _NumericalReference:
     """||grad Phi||^2 for a family without closed forms, warm-started along the run."""
 
-    def __init__(self, problem: Problem, data: Any, roots: list[Callable[..., Any]]) -> None:
-        self._evaluate = _specialise(reference.squared_norms, [reference.squared_norms, *roots[1:]])
+    def __init__(self, problem: Problem, data: Any, family: list[Callable[..., Any]]) -> None:
+        self._evaluate = _specialise(reference.squared_norms, [reference.squared_norms, *family])
         self._oracle = _oracle(problem, data)
         self._settings = reference.settings(problem, reference.TOLERANCE_ALONG_A_RUN)
         self._y, self._v = problem.y0.copy(), np.zeros_like(problem.y0)

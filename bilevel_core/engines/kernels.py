@@ -31,15 +31,16 @@ def solver_step(oracle: Any, params: Any, state: Any) -> Any:
     return STEPS[type(params)](oracle, params, state)
 
 
-def _implement(
+def implement(
     function: Callable[..., Any], strict: bool = True, fastmath: frozenset[str] = frozenset()
 ) -> Callable[..., Any]:
+    """Decorate a function of Numba types that returns the compiled form of `function`."""
     OVERLOADED.add(function)
     options: Any = {"forceinline": True, "error_model": "numpy", "fastmath": set(fastmath)}
     return overload(function, jit_options=options, strict=strict)
 
 
-@_implement(arrays.dot, fastmath=SUMS)
+@implement(arrays.dot, fastmath=SUMS)
 def _dot(a, b):
     def dot(a, b):
         total = 0.0
@@ -50,22 +51,22 @@ def _dot(a, b):
     return dot
 
 
-@_implement(arrays.copy)
+@implement(arrays.copy)
 def _copy(a):
     return lambda a: a.copy()
 
 
-@_implement(arrays.vector_like)
+@implement(arrays.vector_like)
 def _vector_like(a, n):
     return lambda a, n: np.empty(n)
 
 
-@_implement(arrays.stack_like)
+@implement(arrays.stack_like)
 def _stack_like(a, n):
     return lambda a, n: np.empty((n, a.shape[0]))
 
 
-@_implement(arrays.assign)
+@implement(arrays.assign)
 def _assign(target, values):
     if isinstance(values, types.Array):
 
@@ -82,7 +83,7 @@ def _assign(target, values):
     return assign
 
 
-@_implement(arrays.add_scaled)
+@implement(arrays.add_scaled)
 def _add_scaled(target, scale, a):
     def add_scaled(target, scale, a):
         for i in range(target.shape[0]):
@@ -91,7 +92,7 @@ def _add_scaled(target, scale, a):
     return add_scaled
 
 
-@_implement(arrays.scale_and_add)
+@implement(arrays.scale_and_add)
 def _scale_and_add(target, scale, a):
     def scale_and_add(target, scale, a):
         for i in range(target.shape[0]):
@@ -100,7 +101,7 @@ def _scale_and_add(target, scale, a):
     return scale_and_add
 
 
-@_implement(arrays.conjugate_update, fastmath=SUMS)
+@implement(arrays.conjugate_update, fastmath=SUMS)
 def _conjugate_update(v, residual, step, direction, product):
     def conjugate_update(v, residual, step, direction, product):
         total = 0.0
@@ -115,7 +116,7 @@ def _conjugate_update(v, residual, step, direction, product):
 
 # Plain loops, not BLAS: they run at the memory's speed, and a call that can raise an exception
 # keeps Numba from removing the reference counting around it, which costs more than a small product.
-@_implement(arrays.multiply, fastmath=SUMS)
+@implement(arrays.multiply, fastmath=SUMS)
 def _multiply(matrix, vector, out):
     def multiply(matrix, vector, out):
         for i in range(matrix.shape[0]):
@@ -127,7 +128,7 @@ def _multiply(matrix, vector, out):
     return multiply
 
 
-@_implement(arrays.subtract_product, fastmath=SUMS)
+@implement(arrays.subtract_product, fastmath=SUMS)
 def _subtract_product(target, matrix, vector):
     def subtract_product(target, matrix, vector):
         for i in range(matrix.shape[0]):
@@ -139,20 +140,20 @@ def _subtract_product(target, matrix, vector):
     return subtract_product
 
 
-@_implement(arrays.where)
+@implement(arrays.where)
 def _where(condition, a, b):
     if isinstance(condition, types.Array):
         return lambda condition, a, b: np.where(condition, a, b)
     return lambda condition, a, b: a if condition else b
 
 
-@_implement(arrays.any_true)
+@implement(arrays.any_true)
 def _any_true(condition):
     return lambda condition: condition
 
 
 def _elementwise(function: Callable[..., Any], compiled: Callable[..., Any]) -> None:
-    _implement(function)(lambda a: compiled)
+    implement(function)(lambda a: compiled)
 
 
 _elementwise(arrays.sqrt, lambda a: np.sqrt(a))
@@ -166,17 +167,17 @@ _elementwise(
 )
 
 
-@_implement(arrays.maximum)
+@implement(arrays.maximum)
 def _maximum(a, b):
     return lambda a, b: np.maximum(a, b)
 
 
-@_implement(arrays.minimum)
+@implement(arrays.minimum)
 def _minimum(a, b):
     return lambda a, b: np.minimum(a, b)
 
 
-@_implement(oracle.count)
+@implement(oracle.count)
 def _count(oracle, slot, samples):
     def count(oracle, slot, samples):
         oracle.ledger[0, slot] += 1
@@ -185,14 +186,14 @@ def _count(oracle, slot, samples):
     return count
 
 
-@_implement(oracle.restrict)
+@implement(oracle.restrict)
 def _restrict(oracle, condition):
     # One instance: its loops stop when the condition fails, so whatever still runs is charged.
     return lambda oracle, condition: oracle
 
 
 def _by_family(call: Callable[..., Any], part: str) -> None:
-    @_implement(call, strict=False)
+    @implement(call, strict=False)
     def _find(data, *arguments):
         family = oracle.FAMILIES.get(getattr(data, "instance_class", type(None)))
         return None if family is None else _forward(getattr(family, part))
@@ -207,7 +208,7 @@ for _part, _call in oracle.FAMILY_CALLS.items():
     _by_family(_call, _part)
 
 
-@_implement(solver_step, strict=False)
+@implement(solver_step, strict=False)
 def _solver_step(oracle, params, state):
     step = STEPS.get(getattr(params, "instance_class", type(None)))
     return None if step is None else _forward(step)

@@ -20,7 +20,9 @@ from bilevel_core.engines.chunk import Chunk
 from bilevel_core.errors import InputError
 from bilevel_core.oracle import SLOTS, Oracle, make_work
 from bilevel_core.problem import Problem
+from bilevel_core.sampled import open_streams
 from bilevel_core.solvers import Solver
+from bilevel_core.streams import in_columns, open_generators
 
 LONGEST = 1000
 """Steps after which a run is looked at even if more were asked for: a NaN goes on no longer."""
@@ -76,9 +78,17 @@ class TorchSession:
     """A batch of runs in progress on the torch engine."""
 
     def __init__(
-        self, problems: Sequence[Problem], solver: Solver, params: Any, device: str = "cpu"
+        self,
+        problems: Sequence[Problem],
+        solver: Solver,
+        params: Any,
+        device: str = "cpu",
+        noise_seeds: Sequence[int] | None = None,
     ) -> None:
         """Move data and starts to the device; no oracle is called yet.
+
+        noise_seeds: one a problem, which repetition of a run with random oracles it is; None where
+        nothing is random.
 
         Raises:
             InputError: the instances do not fit into one batch, or the device is not there.
@@ -94,7 +104,15 @@ class TorchSession:
         x0, y0 = (self._columns([getattr(p, name) for p in problems]) for name in ("x0", "y0"))
         self._state = solver.init(x0, y0)
         self._y, self._v = y0.clone(), torch.zeros_like(y0)
-        self._oracle = self._new_oracle()
+        streams = None
+        if noise_seeds is not None:
+            streams = in_columns(
+                [
+                    open_streams(problem.data, open_generators(noise_seed, problem.seed))
+                    for problem, noise_seed in zip(problems, noise_seeds, strict=True)
+                ]
+            )
+        self._oracle = self._new_oracle()._replace(streams=streams)
 
     def _columns(self, vectors: list[np.ndarray]) -> torch.Tensor:
         return torch.as_tensor(np.stack(vectors, axis=-1), dtype=torch.float64, device=self._device)

@@ -4,7 +4,8 @@ A solver's module holds `Params` and `State` (NamedTuples), `init(x0, y0) -> Sta
 params, state) -> State`, `cost_per_step(params, k)`, `theory(constants, eps) -> Params`,
 optionally `outer_bound(constants, eps) -> float` and the line `GUARANTEE`, and decorates `step`
 with `register_solver(name)`.  A solver that draws random numbers (batches, the length of a series)
-also holds `samples_per_step(params, k)`, what a step costs in samples.
+also holds `samples_per_step(params, k)`, what a step costs in samples.  `predicted_outer(
+constants, eps)` says roughly how many steps to expect, where there is no bound.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from bilevel_core.cost import Cost, CostRange
 from bilevel_core.errors import InputError, unknown_name
 from bilevel_core.plugins import is_path, load_entry_points, load_file
 
-BUILT_IN = ("aid_bio", "aid_fp", "ba", "fo_itd_bio", "hoag", "itd_bio")
+BUILT_IN = (
+    "aid_bio", "aid_bio_cold_v", "aid_bio_cold_y", "aid_fp", "ba", "bsa", "fo_itd_bio", "hoag",
+    "itd_bio", "stocbio", "stocbio_single_batch", "ttsa",
+)  # fmt: skip
 _REQUIRED = ("Params", "State", "init", "cost_per_step", "theory")
 _steps: dict[str, Callable[..., Any]] = {}
 
@@ -40,6 +44,7 @@ class Solver:
     theory: Callable[[Constants, float], Any]
     outer_bound: Callable[[Constants, float], float] | None
     samples_per_step: Callable[[Any, int], Cost | CostRange] | None
+    predicted_outer: Callable[[Constants, float], float] | None
     summary: str
     guarantee: str
 
@@ -107,6 +112,7 @@ def _read(name: str, step: Callable[..., Any]) -> Solver:
         step=step,
         outer_bound=scope.get("outer_bound"),
         samples_per_step=scope.get("samples_per_step"),
+        predicted_outer=scope.get("predicted_outer"),
         summary=document.splitlines()[0],
         guarantee=scope.get("GUARANTEE", "none stated"),
     )

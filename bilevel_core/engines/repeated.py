@@ -1,0 +1,52 @@
+"""Repetitions of a run over noise seeds, seen as one run: their mean is what a theorem bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from bilevel_core.engines.chunk import Chunk, Session
+
+
+class RepeatedSession:
+    """Sessions in lock-step, whose columns are R repetitions of each instance.
+
+    ||grad Phi||^2 is the mean over an instance's repetitions, and so is the ledger, rounded.
+    """
+
+    def __init__(self, sessions: Sequence[Session], repetitions: int) -> None:
+        """Columns of all sessions, one after the other: instance by instance, R each."""
+        self._sessions = list(sessions)
+        self._repetitions = repetitions
+        self.batch = sum(session.batch for session in sessions) // repetitions
+
+    @property
+    def seconds(self) -> float:
+        """Seconds in outer steps of all repetitions."""
+        return sum(session.seconds for session in self._sessions)
+
+    def iterate(self) -> np.ndarray:
+        """The current x of every repetition, (p, B R)."""
+        return np.concatenate([session.iterate() for session in self._sessions], axis=1)
+
+    def advance(self, n: int) -> Chunk:
+        """Run up to n outer steps of every repetition; as many as all of them made."""
+        chunks = [session.advance(n) for session in self._sessions]
+        done = min(len(chunk.squared) for chunk in chunks)
+        squared = np.concatenate([chunk.squared[:done] for chunk in chunks], axis=1)
+        ledgers = np.concatenate([chunk.ledgers[: done + 1] for chunk in chunks], axis=1)
+        moved = np.concatenate([chunk.moved for chunk in chunks])
+        groups = (self.batch, self._repetitions)
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = squared.reshape(done, *groups).mean(axis=2)
+        return Chunk(mean, _rounded_mean(ledgers, groups), np.asarray(moved.reshape(groups).any(axis=1)))
+
+
+def _rounded_mean(ledgers: np.ndarray, groups: tuple[int, int]) -> np.ndarray:
+    """The mean over repetitions, rounded half up, without leaving the whole numbers."""
+    grouped = ledgers.reshape(len(ledgers), *groups, *ledgers.shape[2:])
+    repetitions = groups[1]
+    # A sum of large counts could leave int64; quotients and remainders cannot.
+    whole, left = np.divmod(grouped, repetitions)
+    return np.asarray(whole.sum(axis=2) + (2 * left.sum(axis=2) + repetitions) // (2 * repetitions))

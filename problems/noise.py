@@ -1,0 +1,59 @@
+"""The stochastic form of any family: `noise="gaussian"` or `noise="finite_sum"`, and `sigma`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bilevel_core.problem import Problem
+from problems.checks import choice, number
+from problems.finite_sum import make_finite_sum
+from problems.gaussian import add_gaussian_noise
+from problems.logistic import LogisticData
+from problems.logistic_samples import make_logistic_samples
+
+KINDS = ("gaussian", "finite_sum")
+SAMPLINGS = ("replacement", "shuffled")
+OWN_SAMPLES: dict[type, Callable[..., Problem]] = {LogisticData: make_logistic_samples}
+"""Families that are a finite sum by nature, by the class of their data."""
+
+
+def parameters(
+    *, noise: str | None = None, sigma: float = 0.1, sampling: str = "replacement"
+) -> None:
+    """The options that every family takes, with their defaults."""
+
+
+OPTIONS = inspect.signature(parameters).parameters
+
+
+def make_noisy(
+    make_base: Callable[[float], Problem], kappa: float, seed: int, options: Mapping[str, Any]
+) -> Problem:
+    """The stochastic form of a family that `make_base` makes from a condition number.
+
+    options: noise, sigma > 0 (bound on the root mean square deviation of a sample's gradients), and
+    for a finite sum sampling, "replacement" or "shuffled" epochs.
+
+    Raises:
+        InputError: an option is out of range.
+    """
+    noise = choice("noise", options["noise"], KINDS)
+    if noise == "gaussian":
+        sigma = number("sigma", options.get("sigma", OPTIONS["sigma"].default))
+        return _with_options(add_gaussian_noise(make_base(kappa), sigma), {"sigma": sigma})
+    sampling = choice("sampling", options.get("sampling", "replacement"), SAMPLINGS)
+    own = OWN_SAMPLES.get(type(make_base(kappa).data))
+    if own is not None:
+        return _with_options(own(make_base, kappa, sampling), {"sampling": sampling})
+    sigma = number("sigma", options.get("sigma", OPTIONS["sigma"].default))
+    problem = make_finite_sum(make_base, kappa, seed, sigma, sampling)
+    return _with_options(problem, {"sigma": sigma, "sampling": sampling})
+
+
+def _with_options(problem: Problem, options: Mapping[str, Any]) -> Problem:
+    return dataclasses.replace(
+        problem, options=dict(problem.options) | {"noise": problem.noise} | dict(options)
+    )
