@@ -78,13 +78,43 @@ def test_printed_entries_that_do_not_follow_stand_beside_what_does() -> None:
     assert paper.STOCBIO_HV_CALLS.text() == "~O(kappa^4 eps^-1)"
 
 
+@pytest.mark.parametrize(
+    ("quantity", "general", "quadratic"),
+    [
+        ("hv", (7, 2, True), (6, 2, True)),
+        ("batches_hv", (6, 2, True), (5, 2, True)),
+        ("calls_hv", (4, 1, True), (3, 1, True)),
+    ],
+)
+def test_three_countings_of_stocbio(
+    quantity: str, general: tuple[float, float, bool], quadratic: tuple[float, float, bool]
+) -> None:
+    for level, expected in (("general", general), ("quadratic", quadratic)):
+        bound = paper.derived_bound("stocbio", quantity, level) or get("stocbio", quantity, level)
+        assert (bound.kappa, bound.eps, bound.tilde) == expected
+    # One of them is what the paper prints for HV.
+    assert not get("stocbio", "batches_hv").derived
+    assert paper.bound("bsa", "calls_hv") is None
+
+
+def test_a_log_factor_comes_with_the_variance_of_a_single_draw() -> None:
+    for solver in ("ttsa", "bsa"):
+        for quantity in paper.COLUMNS:
+            printed, derived = get(solver, quantity), paper.derived_bound(solver, quantity)
+            assert derived is not None
+            assert derived.tilde
+            assert derived.eps == printed.eps
+            if quantity != "hv":
+                assert derived.kappa == printed.kappa
+
+
 def test_aid_fp_is_marked_as_not_in_the_paper() -> None:
     row = [get("aid_fp", quantity) for quantity in paper.COLUMNS]
     assert [(b.kappa, b.tilde) for b in row] == [(3, False), (4, False), (3, False), (4, True)]
     assert all("not in the paper's table" in bound.note for bound in row)
 
 
-@pytest.mark.parametrize("solver", ["hoag", "fo_itd_bio"])
+@pytest.mark.parametrize("solver", ["hoag", "fo_itd_bio", "aid_bio_cold_y", "stocbio_single_batch"])
 def test_solvers_without_a_rate_say_why(solver: str) -> None:
     assert paper.bound(solver, "hv") is None
     assert paper.bound(solver, "hv", "quadratic") is None

@@ -1,9 +1,6 @@
 """Tables: the numbers in the cells, and text that each language can read."""
 
-import csv
-import io
 import re
-import shutil
 import subprocess
 import sys
 
@@ -11,6 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from report_frames import frame, miss, rows
+from report_text import (
+    compile_latex,
+    csv_line,
+    csv_lines,
+    markdown_row,
+    markdown_rows,
+    needs_pdflatex,
+)
 
 from bilevel_core import report
 from bilevel_core.errors import InputError
@@ -20,39 +25,6 @@ from bilevel_core.report.entries import entries
 from bilevel_core.report.notation import escape_latex, escape_markdown
 
 HOSTILE = r"a|b_c&d%e$f#g{h}i~j^k\l<m>n`o*p[q](r) κ" + "\n\\end{document}"
-
-
-def markdown_rows(text):
-    """Cells of all table lines, split at the bars that are not escaped."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines]
-
-
-def markdown_row(df, start):
-    return next(row for row in markdown_rows(report.write_table(df, "md")) if row[0] == start)
-
-
-def csv_lines(df):
-    return list(csv.DictReader(io.StringIO(report.write_table(df, "csv"))))
-
-
-def csv_line(df, solver, quantity):
-    found = [x for x in csv_lines(df) if (x["solver"], x["quantity"]) == (solver, quantity)]
-    assert len(found) == 1
-    return found[0]
-
-
-def compile_latex(folder, text):
-    (folder / "table.tex").write_text(text, encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
-    assert done.returncode == 0, done.stdout[-2000:]
-    return done.stdout
-
-
-needs_pdflatex = pytest.mark.skipif(
-    shutil.which("pdflatex") is None, reason="pdflatex is not installed"
-)
 
 
 def test_a_cell_holds_bound_exponents_and_verdict():
@@ -234,6 +206,14 @@ def test_repeated_rows_are_one():
     assert len(group.rows) == len(df)
     assert (group.rows["status"] == "ok").all()
     assert group.conflicts == 0
+
+
+def test_frames_put_together_may_repeat_indices():
+    parts = [frame("ba"), frame("aid_bio"), miss(frame("aid_bio"), kappa=4.0)]
+    (group,) = groups.split(pd.concat(parts))
+    (same,) = groups.split(pd.concat(parts, ignore_index=True))
+    assert len(group.rows) == len(same.rows) == len(frame("ba", "aid_bio"))
+    assert (group.rows["status"] == "ok").all()
 
 
 def test_runs_that_count_differently_are_told():

@@ -1,6 +1,7 @@
 """The collapse check as a figure: outer iterations over the theorem's own bound on them.
 
-Flat lines that fall on one another say that the theorem's expression describes the counts.
+Flat lines that fall on one another say that the theorem's expression describes the counts.  Against
+kappa at each eps, or against 1/eps where there is one kappa.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ from bilevel_core.report import wording
 from bilevel_core.report.entries import collapse
 from bilevel_core.report.groups import Group, label
 from bilevel_core.report.points import points
-from bilevel_core.report.style import TEXT_WIDTH, mark, panels, plain_ticks, power_ticks, short
+from bilevel_core.report.style import (
+    TEXT_WIDTH,
+    lines_of,
+    mark,
+    panels,
+    plain_ticks,
+    power_ticks,
+    short,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +39,7 @@ SPREAD = 2.0
 def solvers(group: Group) -> list[str]:
     """The solvers with a theorem's bound on K in their rows, and at least one complete cell."""
     found = {solver: collapse(group, solver) for solver in group.solvers}
-    return [solver for solver, c in found.items() if c is not None and c.cells]
+    return [solver for solver, c in found.items() if c is not None]
 
 
 def draw(group: Group) -> tuple[Figure, pd.DataFrame]:
@@ -49,29 +58,39 @@ def draw(group: Group) -> tuple[Figure, pd.DataFrame]:
     lines = -(-len(names) // columns)
     width = TEXT_WIDTH * (0.55 if columns == 1 else 1.0)
     figure = Figure(figsize=(width, 0.9 + 1.6 * lines), layout="constrained")
-    grid = panels(figure, len(names), columns)
-    epss = group.levels("eps")[::-1]
-    epss = epss[:: -(-len(epss) // MOST)]
+    axis, other = ("kappa", "eps") if len(group.levels("kappa")) > 1 else ("eps", "kappa")
+    grid = panels(figure, len(names), columns, "κ" if axis == "kappa" else "1/ε")
+    levels = group.levels(other)[::-1]
+    levels = levels[:: -(-len(levels) // MOST)]
     for place, (axes, solver) in enumerate(zip(grid, names, strict=True)):
-        _panel(axes, tables[solver], epss)
+        _panel(axes, tables[solver], axis, {level: _level(other, level) for level in levels})
         axes.set_title(_title(solver, collapse(group, solver)), fontsize=6.5, parse_math=False)
         if place % columns == 0:
             axes.set_ylabel("measured K / bound on K")
-    _scales(grid, group, table)
-    figure.suptitle(group.heading, fontsize=7.5, parse_math=False)
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(epss))
+    _scales(grid, group, axis, table)
+    figure.suptitle("\n".join(lines_of(group.heading, width)), fontsize=7.5, parse_math=False)
+    figure.legend(
+        *grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(levels)
+    )
     return figure, table
 
 
-def _panel(axes: Axes, table: pd.DataFrame, epss: list[float]) -> None:
-    for place, eps in enumerate(epss):
+def _level(column: str, value: float) -> str:
+    symbol = "ε" if column == "eps" else "κ"
+    return f"{symbol} = {short(value)}"
+
+
+def _panel(axes: Axes, table: pd.DataFrame, axis: str, labels: dict[float, str]) -> None:
+    other = "eps" if axis == "kappa" else "kappa"
+    for place, (value, text) in enumerate(labels.items()):
         look = mark(place)
-        level = table[(table["eps"] == eps) & table["mean"].notna()]
+        level = table[(table[other] == value) & table["mean"].notna()]
         mean = level["mean"]
+        x = level["kappa"] if axis == "kappa" else 1 / level["eps"]
         axes.errorbar(
-            level["kappa"], mean, yerr=[mean - level["low"], level["high"] - mean],
+            x, mean, yerr=[mean - level["low"], level["high"] - mean],
             marker=look.marker, color=look.colour, ls=look.dashes, mec="white", mew=0.3,
-            elinewidth=0.6, capsize=1.5, label=f"ε = {short(eps)}",
+            elinewidth=0.6, capsize=1.5, label=text,
         )  # fmt: skip
 
 
@@ -85,11 +104,12 @@ def _title(solver: str, found: Collapse | None) -> str:
     return "\n".join([name, *slopes])
 
 
-def _scales(grid: list[Axes], group: Group, table: pd.DataFrame) -> None:
-    kappas = group.levels("kappa")
+def _scales(grid: list[Axes], group: Group, axis: str, table: pd.DataFrame) -> None:
+    levels = group.levels(axis)
+    levels = levels if axis == "kappa" else [1 / eps for eps in levels[::-1]]
     low, high = table["low"].min() / SPREAD, table["high"].max() * SPREAD
     grid[0].set(xscale="log", yscale="log")
-    grid[0].set(xlim=(kappas[0] / 1.25, kappas[-1] * 1.25), ylim=(low, high))
+    grid[0].set(xlim=(levels[0] / 1.25, levels[-1] * 1.25), ylim=(low, high))
     for axes in grid:
-        plain_ticks(axes.xaxis, kappas)
+        plain_ticks(axes.xaxis, levels)
         power_ticks(axes.yaxis, low, high)

@@ -8,21 +8,33 @@ import numpy as np
 
 from bilevel_core.report import wording
 from bilevel_core.report.entries import ZERO, Entry
-from bilevel_core.report.groups import COUNTED, HEADS, Group, label
-from bilevel_core.report.points import held, points
-from bilevel_core.report.style import GUIDE, TEXT_WIDTH, Mark, mark, plain_ticks, power_ticks
+from bilevel_core.report.groups import HEADS, Group, label
+from bilevel_core.report.ledgers import COUNTED, SAMPLES
+from bilevel_core.report.points import INFEASIBLE, held, points
+from bilevel_core.report.style import (
+    GUIDE,
+    TEXT_WIDTH,
+    Mark,
+    lines_of,
+    mark,
+    plain_ticks,
+    power_ticks,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-ROW_HEIGHT, TOP, BOTTOM = 1.2, 0.8, 0.62
+ROW_HEIGHT, TOP, BOTTOM, LINE = 1.2, 0.8, 0.62, 0.13
 """Inches."""
 
 READING = (
     "its 95 % interval, and the bound's (·log: beside a log factor; ≈: local slopes still move)"
 )
+
+EDGE = {"censored": "^", INFEASIBLE: "d"}
+"""Marks at the upper edge, of cells without a mean; any other status is an x."""
 
 ABOVE = 2.5
 """Guides run this factor above the first point, so that they hide no measured line."""
@@ -41,9 +53,13 @@ def draw(group: Group, found: list[Entry], axis: str) -> tuple[Figure, pd.DataFr
     shown = [entry for entry in found if entry.quantity in COUNTED]
     tables = [_table(group, entry, axis, level) for entry in shown]
     solvers = group.solvers
-    figure = Figure(figsize=(TEXT_WIDTH, TOP + BOTTOM + ROW_HEIGHT * len(solvers)))
-    height = figure.get_figheight()
-    figure.subplots_adjust(0.105, BOTTOM / height, 0.99, 1 - TOP / height, wspace=0.14, hspace=0.3)
+    symbol, other_symbol = ("κ", "ε") if axis == "kappa" else ("1/ε", "κ")
+    counted = "; counted in samples" if group.ledger == SAMPLES else ""
+    heading = lines_of(f"{group.heading}; {other_symbol} = {level:.3g}{counted}", TEXT_WIDTH)
+    top = TOP + LINE * (len(heading) - 1)
+    height = top + BOTTOM + ROW_HEIGHT * len(solvers)
+    figure = Figure(figsize=(TEXT_WIDTH, height))
+    figure.subplots_adjust(0.105, BOTTOM / height, 0.99, 1 - top / height, wspace=0.14, hspace=0.3)
     grid = figure.subplots(len(solvers), len(COUNTED), sharex=True, sharey=True, squeeze=False)
     for place, (entry, table) in enumerate(zip(shown, tables, strict=True)):
         row, column = divmod(place, len(COUNTED))
@@ -53,16 +69,14 @@ def draw(group: Group, found: list[Entry], axis: str) -> tuple[Figure, pd.DataFr
             grid[row, 0].set_ylabel(name, parse_math=False)
     _scales(grid, group, axis, pd.concat(tables))
     _heads(grid[0])
-    symbol, other_symbol = ("κ", "ε") if axis == "kappa" else ("1/ε", "κ")
     for axes in grid[-1]:
         axes.set_xlabel(symbol)
-    heading = f"{group.heading}; {other_symbol} = {level:.3g}"
-    top: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
-    figure.text(0.5, 1 - 0.05 / height, heading, fontsize=7.5, **top)
-    figure.text(
-        0.5, 1 - 0.21 / height, f"above each panel: the exponent of {symbol}, {READING}", **top
-    )
-    _legend(figure)
+    look: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
+    figure.text(0.5, 1 - 0.05 / height, "\n".join(heading), fontsize=7.5, **look)
+    below = 0.21 + LINE * (len(heading) - 1)
+    reading = f"above each panel: the exponent of {symbol}, {READING}"
+    figure.text(0.5, 1 - below / height, reading, **look)
+    _legend(figure, {name for table in tables for name in table["status"]})
     return figure, pd.concat(tables, ignore_index=True)
 
 
@@ -100,8 +114,9 @@ def _panel(axes: Axes, entry: Entry, table: pd.DataFrame, axis: str, look: Mark)
         x[positive], mean[positive], yerr=[(mean - low)[positive], (high - mean)[positive]],
         fmt=look.marker, color=look.colour, mec="white", mew=0.3, capsize=1.5, elinewidth=0.7,
     )  # fmt: skip
-    for status, marker in (("censored", "^"), ("other", "x")):
-        missed = table["status"].where(table["status"].isin(["ok", "censored"]), "other") == status
+    known = table["status"].where(table["status"].isin(["ok", *EDGE]), "other")
+    for status, marker in (*EDGE.items(), ("other", "x")):
+        missed = known == status
         axes.plot(
             x[missed], np.full(missed.sum(), 0.93), marker, color=look.colour, mfc="none", ms=4,
             transform=axes.get_xaxis_transform(), clip_on=False,
@@ -109,9 +124,7 @@ def _panel(axes: Axes, entry: Entry, table: pd.DataFrame, axis: str, look: Mark)
 
 
 def _title(entry: Entry, axis: str) -> str:
-    bound = getattr(entry.bound, axis, None)
-    tilde = "·log" if bound is not None and entry.bound and entry.bound.tilde else ""
-    against = "" if bound is None else f"  bound {bound:g}{tilde}"
+    against = _against(entry, axis)
     exponent = getattr(entry.fit, axis, None)
     if entry.fit is None or exponent is None:
         return ("" if entry.verdict == ZERO else entry.verdict) + against
@@ -121,6 +134,15 @@ def _title(entry: Entry, axis: str) -> str:
     interval = _brackets(exponent.low, exponent.high)
     log = "·log" if entry.fit.offset else ""
     return f"{settled}{wording.fixed(exponent.value)} {interval}{log}{against}"
+
+
+def _against(entry: Entry, axis: str) -> str:
+    if entry.bound is None:
+        return ""
+    bound = getattr(entry.bound, axis)
+    if bound is None:
+        return "  bound poly"
+    return f"  bound {bound:g}{'·log' if entry.bound.tilde else ''}"
 
 
 def _brackets(low: float, high: float) -> str:
@@ -149,7 +171,7 @@ def _heads(top: np.ndarray) -> None:
         )  # fmt: skip
 
 
-def _legend(figure: Figure) -> None:
+def _legend(figure: Figure, statuses: set[str]) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -159,4 +181,7 @@ def _legend(figure: Figure) -> None:
         Line2D([], [], color="black", marker="^", mfc="none", ls="", label="censored (at edge)"),
         Line2D([], [], color="black", marker="x", ls="", label="diverged or failed"),
     ]
+    if INFEASIBLE in statuses:
+        look: dict[str, Any] = {"marker": EDGE[INFEASIBLE], "mfc": "none", "ls": ""}
+        handles.append(Line2D([], [], color="black", label="infeasible (not run)", **look))
     figure.legend(handles=handles, loc="lower center", ncols=len(handles))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from bilevel_core.errors import InputError
 from bilevel_core.report.groups import QUANTITIES, Group
+from bilevel_core.report.points import INFEASIBLE, predicted
+from bilevel_core.report.points import statuses as cell_statuses
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
 ZERO = "zero"
 UNREACHED = "nothing reached"
+NOT_RUN = "infeasible"
 NO_BOUND = "no bound"
 TOO_LITTLE = "not enough data"
 NOT_ASYMPTOTIC = "not asymptotic"
@@ -29,9 +33,11 @@ class Entry(NamedTuple):
 
     bound: what the verdict is against, None where no theorem is known; printed: the paper's own
     bound where that is another one; fit: None where the counts carry none; verdict: a word of
-    `Fit.verdict`, or "zero" (all counts are 0), "nothing reached", "no bound"; reason: of the
-    verdict; cells, excluded: (kappa, eps) pairs, and those with an instance that missed its eps,
-    which are in no mean; statuses: rows by status.
+    `Fit.verdict`, or "zero" (all counts are 0), "nothing reached", "infeasible" (nothing was run),
+    "no bound"; reason: of the
+    verdict; cells: (kappa, eps) pairs; excluded: those with an instance that missed its eps, which
+    are in no mean; infeasible: those that were not run, with the range of calls `predicted` for
+    them; statuses: rows by status.
     """
 
     solver: str
@@ -43,21 +49,33 @@ class Entry(NamedTuple):
     reason: str
     cells: int
     excluded: int
+    infeasible: int
+    predicted: tuple[float, float] | None
     statuses: dict[str, int]
 
 
 def entries(group: Group) -> list[Entry]:
-    """Every solver and quantity of a group, solvers in the order of the paper."""
-    return [entry(group, solver, name) for solver in group.solvers for name in QUANTITIES]
+    """Every solver and quantity of a group, solvers in the order of the paper.
+
+    A solver that draws its Hessian-vector products in batches has those in three countings.
+    """
+    return [
+        entry(group, solver, name)
+        for solver in group.solvers
+        for name in (*QUANTITIES, *group.countings(solver))
+    ]
 
 
 def entry(group: Group, solver: str, quantity: str) -> Entry:
     """Fit one quantity of one solver and hold it against its bound."""
     rows = group.of(solver)
     statuses = dict(Counter(rows["status"].astype(str)).most_common())
-    incomplete = (rows["status"] != "ok").groupby([rows["kappa"], rows["eps"]]).any()
+    cells = cell_statuses(rows)
+    infeasible = int((cells == INFEASIBLE).sum())
     bound, printed = bounds(group.problem, solver, quantity)
     fit, verdict, reason = _measure(rows, quantity, bound)
+    if verdict == TOO_LITTLE and infeasible:
+        reason += f"; {infeasible} more cells are infeasible"
     return Entry(
         solver,
         quantity,
@@ -66,34 +84,50 @@ def entry(group: Group, solver: str, quantity: str) -> Entry:
         fit,
         verdict,
         reason,
-        len(incomplete),
-        int(incomplete.sum()),
+        len(cells),
+        int((cells != "ok").sum()) - infeasible,
+        infeasible,
+        predicted(rows),
         statuses,
     )
 
 
 def bounds(problem: str, solver: str, quantity: str) -> tuple[Bound | None, Bound | None]:
-    """The bound that holds for a problem, and the printed one where it is another."""
+    """The bound that holds for a problem, and the printed one where it is another.
+
+    Another holds where the printed one does not follow from the prescribed parameters, and for a
+    quadratic lower level.
+    """
     from bilevel_core import paper
 
     printed = paper.bound(solver, quantity)
-    if problem != QUADRATIC:
-        return printed, None
-    smaller = paper.bound(solver, quantity, lower_level=QUADRATIC)
-    return (printed, None) if smaller is None else (smaller, printed)
+    levels = (QUADRATIC, "general") if problem == QUADRATIC else ("general",)
+    for level in levels:
+        for holds in (paper.derived_bound, paper.bound):
+            found = holds(solver, quantity, level)
+            if found is not None:
+                return found, None if found is printed else printed
+    return None, None
+
+
+def measurable(bound: Bound, rows: pd.DataFrame) -> Bound:
+    """The bound without its exponent of kappa where rows vary in eps alone."""
+    in_eps_alone = rows["kappa"].nunique() == 1 and rows["eps"].nunique() > 1
+    return replace(bound, kappa=None) if in_eps_alone else bound
 
 
 def collapse(group: Group, solver: str) -> Collapse | None:
-    """Outer iterations over the theorem's own bound on them; None where no bound is stated."""
+    """Outer iterations over the theorem's own bound on them; None without a bound or a cell."""
     from bilevel_core.fit import collapse as collapse_rows
 
     rows = group.of(solver)
     if "outer_bound" not in rows or rows["outer_bound"].isna().all():
         return None
     try:
-        return collapse_rows(rows)
+        found = collapse_rows(rows)
     except InputError:
         return None
+    return found if found.cells else None
 
 
 def _measure(rows: pd.DataFrame, quantity: str, bound: Bound | None) -> tuple[Fit | None, str, str]:
@@ -101,7 +135,7 @@ def _measure(rows: pd.DataFrame, quantity: str, bound: Bound | None) -> tuple[Fi
 
     reached = rows.loc[rows["status"] == "ok", quantity]
     if reached.empty:
-        return None, UNREACHED, ""
+        return None, NOT_RUN if (rows["status"] == INFEASIBLE).all() else UNREACHED, ""
     if (reached == 0).all():
         return None, ZERO, ""
     try:
@@ -110,5 +144,6 @@ def _measure(rows: pd.DataFrame, quantity: str, bound: Bound | None) -> tuple[Fi
         return None, TOO_LITTLE, str(error)
     if bound is None:
         return fitted, NO_BOUND if fitted.asymptotic else NOT_ASYMPTOTIC, ""
-    verdict = fitted.verdict(bound)
-    return fitted, verdict, fitted.explain(bound).removeprefix(f"{verdict}: ")
+    limit = measurable(bound, rows)
+    verdict = fitted.verdict(limit)
+    return fitted, verdict, fitted.explain(limit).removeprefix(f"{verdict}: ")

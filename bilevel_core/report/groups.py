@@ -8,30 +8,50 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bilevel_core.errors import InputError
+from bilevel_core.report.ledgers import CALLS, COUNTED, counted, ledger
 
 if TYPE_CHECKING:
     import pandas as pd
-
-COUNTED = ("gc_f", "gc_g", "jv", "hv")
-"""The columns of the papers' tables."""
 
 QUANTITIES = (*COUNTED, "outer")
 
 HEADS = {"gc_f": "Gc(f)", "gc_g": "Gc(g)", "jv": "JV", "hv": "HV", "outer": "K"}
 """What tables and figures call a quantity."""
 
-SOLVERS = ("ba", "aid_bio", "itd_bio", "aid_fp", "fo_itd_bio", "hoag")
-"""The order of the rows: the paper's table, then what it compares with; others follow by name."""
+COUNTINGS = {"hv": "HV in samples", "batches_hv": "HV as K B Q", "calls_hv": "HV in calls, K Q"}
+"""Three countings of the Hessian-vector products of a solver that draws them in batches B_j."""
+
+SOLVERS = (
+    *("ba", "aid_bio", "itd_bio"),
+    *("ttsa", "bsa", "stocbio"),
+    *("aid_fp", "fo_itd_bio", "hoag"),
+    *("aid_bio_cold_y", "aid_bio_cold_v", "stocbio_single_batch"),
+)
+"""The order of the rows: the paper's two tables, what it compares with, ablations; others follow by
+name."""
 
 TITLES = {
     "ba": "BA",
     "aid_bio": "AID-BiO",
     "itd_bio": "ITD-BiO",
+    "ttsa": "TTSA",
+    "bsa": "BSA",
+    "stocbio": "stocBiO",
     "aid_fp": "AID-FP",
     "fo_itd_bio": "FO-ITD-BiO",
     "hoag": "HOAG",
+    "aid_bio_cold_y": "AID-BiO, y not warm-started",
+    "aid_bio_cold_v": "AID-BiO, v not warm-started",
+    "stocbio_single_batch": "stocBiO, one batch of Hessians",
 }
-"""What tables and figures call a solver; a plug-in goes by its own name."""
+"""What tables call a solver; a plug-in goes by its own name."""
+
+LABELS = TITLES | {
+    "aid_bio_cold_y": "AID-BiO, cold y",
+    "aid_bio_cold_v": "AID-BiO, cold v",
+    "stocbio_single_batch": "stocBiO, one batch",
+}
+"""What figures call a solver."""
 
 LABEL = 20
 """Characters of a plug-in's name that fit beside a panel."""
@@ -43,8 +63,9 @@ NEEDED = (*KEYS, "solver", "kappa", "eps", "instance", "status", *QUANTITIES)
 class Group(NamedTuple):
     """One problem, policy and criterion, with the rows of all solvers.
 
-    options, overrides: as set by the user; rows: one for each solver, kappa, eps and instance;
-    conflicts: how many of them several runs gave with different counts (the largest is kept).
+    options, overrides: as set by the user; rows: one for each solver, kappa, eps and instance, with
+    the counts of `ledger` and the columns that `ledgers.counted` adds; conflicts: how many of them
+    several runs gave with different counts (the largest is kept).
     """
 
     problem: str
@@ -56,22 +77,31 @@ class Group(NamedTuple):
     conflicts: int
 
     @property
+    def ledger(self) -> str:
+        """What is counted: "calls", or "samples" where the problem has noise."""
+        return ledger(self.options)
+
+    @property
     def solvers(self) -> tuple[str, ...]:
         """Names of the solvers, in the order of the paper's table."""
-        names = set(self.rows["solver"])
-        return (*(n for n in SOLVERS if n in names), *sorted(names.difference(SOLVERS)))
+        return solver_order(self.rows["solver"])
 
     @property
     def heading(self) -> str:
         """Problem, policy and criterion in words, as in "hard (curvature 3), policy sharp, ..."."""
-        policy = f"policy {self.policy}{_in_brackets(self.overrides)}"
-        return f"{self.problem}{_in_brackets(self.options)}, {policy}, criterion {self.criterion}"
+        policy = f"policy {self.policy}{in_brackets(self.overrides)}"
+        return f"{self.problem}{in_brackets(self.options)}, {policy}, criterion {self.criterion}"
 
     @property
     def slug(self) -> str:
         """The same as a file name: letters, digits, dots and dashes."""
         parts = [self.problem, *_settings(self.options), self.policy, *_settings(self.overrides)]
         return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join([*parts, self.criterion])).strip("-.")[:120]
+
+    def countings(self, solver: str) -> tuple[str, ...]:
+        """Further countings of the HV of a solver that draws them in batches, else none."""
+        drawn = self.ledger != CALLS and self.of(solver)["batches_hv"].notna().any()
+        return tuple(name for name in COUNTINGS if name not in COUNTED) if drawn else ()
 
     def of(self, solver: str) -> pd.DataFrame:
         """The rows of one solver."""
@@ -97,12 +127,24 @@ def split(frame: pd.DataFrame) -> list[Group]:
         raise InputError(f"frame has no column {missing[0]!r}; it has: {_join(frame.columns)}")
     if frame.empty:
         raise InputError("frame is empty; expected the rows of at least one run")
-    return [_group(names, rows) for names, rows in frame.groupby(list(KEYS), sort=True)]
+    rows = frame.reset_index(drop=True)  # frames put together repeat their indices
+    return [_group(names, part) for names, part in rows.groupby(list(KEYS), sort=True)]
+
+
+def solver_order(names: Iterable[str]) -> tuple[str, ...]:
+    """Distinct names of solvers, in the order of the paper's tables."""
+    found = set(names)
+    return (*(name for name in SOLVERS if name in found), *sorted(found.difference(SOLVERS)))
 
 
 def label(solver: str) -> str:
     """What figures call a solver: its title, or of "path/to/file.py:name" the name, cut to fit."""
-    return TITLES.get(solver) or solver.rpartition(":")[2][:LABEL]
+    return LABELS.get(solver) or solver.rpartition(":")[2][:LABEL]
+
+
+def in_brackets(values: Mapping[str, Any]) -> str:
+    """Settings as they stand behind a name, as in " (curvature 3)"; "" for none."""
+    return f" ({_join(_settings(values))})" if values else ""
 
 
 def slugs(groups: Iterable[Group]) -> list[str]:
@@ -117,6 +159,8 @@ def slugs(groups: Iterable[Group]) -> list[str]:
 
 def _group(names: tuple[Any, ...], rows: pd.DataFrame) -> Group:
     problem, options, policy, overrides, criterion = names
+    options, overrides = json.loads(options), json.loads(overrides)
+    rows = counted(rows, ledger(options))
     cell = ["solver", "kappa", "eps", "instance"]
     reached = rows[rows["status"] == "ok"]
     differ = reached.groupby(cell)[list(QUANTITIES)].nunique(dropna=False).gt(1).any(axis=1)
@@ -125,23 +169,13 @@ def _group(names: tuple[Any, ...], rows: pd.DataFrame) -> Group:
     )
     kept = rows.loc[order.drop_duplicates(cell).index].sort_index()
     return Group(
-        str(problem),
-        json.loads(options),
-        str(policy),
-        json.loads(overrides),
-        str(criterion),
-        kept,
-        int(differ.sum()),
+        str(problem), options, str(policy), overrides, str(criterion), kept, int(differ.sum())
     )
 
 
 def _settings(values: Mapping[str, Any]) -> Iterator[str]:
     for name, value in values.items():
         yield f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
-
-
-def _in_brackets(values: Mapping[str, Any]) -> str:
-    return f" ({_join(_settings(values))})" if values else ""
 
 
 def _join(names: Iterable[Any]) -> str:

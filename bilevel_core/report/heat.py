@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bilevel_core.report.groups import HEADS, Group, label
-from bilevel_core.report.points import points
-from bilevel_core.report.style import TEXT_WIDTH, panels, short
+from bilevel_core.report.ledgers import SAMPLES
+from bilevel_core.report.points import INFEASIBLE, points
+from bilevel_core.report.style import TEXT_WIDTH, lines_of, panels, short
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,13 +23,16 @@ WIDTH = 6.0
 CELL = 0.3
 """Inches that an annotated cell needs; panels are as many in a row as leave it that."""
 
-BRIEF = {"censored": "cens.", "diverged": "div.", "failed": "fail."}
+BRIEF = {"censored": "cens.", "diverged": "div.", "failed": "fail.", INFEASIBLE: "inf."}
 COLOURS = "cividis"
 """Even in lightness, so that it reads in grey and for colour-blind readers."""
 
 
 def draw(group: Group, quantity: str) -> tuple[Figure, pd.DataFrame]:
-    """The figure, and its table: solver, quantity and the columns of `points`."""
+    """The figure, and its table: solver, quantity, the columns of `points`, and predicted_calls.
+
+    The last only where a cell is infeasible: the largest number of calls that was predicted for it.
+    """
     import pandas as pd
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
@@ -37,7 +41,8 @@ def draw(group: Group, quantity: str) -> tuple[Figure, pd.DataFrame]:
     tables = {}
     for solver in group.solvers:
         rows = group.of(solver)
-        tables[solver] = points(rows, rows[quantity])
+        calls = rows.groupby(["kappa", "eps"])["predicted_calls"].max()
+        tables[solver] = points(rows, rows[quantity]).join(calls, on=["kappa", "eps"])
     table = pd.concat(tables, names=["solver"]).reset_index(level=0)
     table.insert(1, "quantity", quantity)
     means = table.loc[table["mean"] > 0, "mean"]
@@ -47,19 +52,28 @@ def draw(group: Group, quantity: str) -> tuple[Figure, pd.DataFrame]:
     columns = min(len(tables), max(1, min(3, int(WIDTH / CELL / len(group.levels("kappa"))))))
     lines, levels = -(-len(tables) // columns), len(group.levels("eps"))
     figure = Figure(figsize=(TEXT_WIDTH, 0.7 + lines * (0.5 + 0.19 * levels)), layout="constrained")
-    grid = panels(figure, len(tables), columns)
+    grid = panels(figure, len(tables), columns, "κ")
     for place, (axes, (solver, found)) in enumerate(zip(grid, tables.items(), strict=True)):
         _panel(axes, found, group, norm)
         axes.set_title(label(solver), parse_math=False)
         if place % columns == 0:
             axes.set_ylabel("ε")
-    figure.suptitle(
-        f"{HEADS[quantity]}: {group.heading} (hatched: an instance missed ε)",
-        fontsize=7.5, parse_math=False,
-    )  # fmt: skip
+    infeasible = bool((table["status"] == INFEASIBLE).any())
+    figure.suptitle(_title(group, quantity, infeasible), fontsize=7.5, parse_math=False)
     bar = figure.colorbar(ScalarMappable(norm, COLOURS), ax=grid, pad=0.01, aspect=30)
     bar.outline.set_visible(False)
-    return figure, table
+    return figure, table if infeasible else table.drop(columns="predicted_calls")
+
+
+def _title(group: Group, quantity: str, infeasible: bool) -> str:
+    counted = " in samples" if group.ledger == SAMPLES else ""
+    reading = "hatched: an instance missed ε"
+    if infeasible:
+        reading += "; dotted: infeasible, not run, with the calls predicted"
+    heading = f"{HEADS[quantity]}{counted}: {group.heading}"
+    if counted or infeasible:
+        return "\n".join([*lines_of(heading, TEXT_WIDTH), f"({reading})"])
+    return "\n".join(lines_of(f"{heading} ({reading})", TEXT_WIDTH))
 
 
 def _panel(axes: Axes, table: pd.DataFrame, group: Group, norm: LogNorm) -> None:
@@ -73,18 +87,26 @@ def _panel(axes: Axes, table: pd.DataFrame, group: Group, norm: LogNorm) -> None
     axes.set_ylim(len(epss) - 0.5, -0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    columns = (table[name].tolist() for name in ("kappa", "eps", "mean", "status"))
-    for kappa, eps, mean, status in zip(*columns, strict=True):
+    names = ("kappa", "eps", "mean", "status", "predicted_calls")
+    columns = (table[name].tolist() for name in names)
+    for kappa, eps, mean, status, calls in zip(*columns, strict=True):
         x, y = kappas.index(kappa), epss.index(eps)
         complete = np.isfinite(mean)
         colour = colormaps[COLOURS](norm(mean)) if mean > 0 else (1.0, 1.0, 1.0)
         cell = Rectangle((x - 0.5, y - 0.5), 1, 1, fc=colour, ec="white", lw=0.5)
         if not complete:
-            cell.set(hatch="////", ec="#999999", lw=0.0)
+            hatch = "....." if status == INFEASIBLE else "////"
+            cell.set(hatch=hatch, ec="#999999", lw=0.0)
         axes.add_patch(cell)
-        text = short(mean) if complete else BRIEF.get(status, status)
+        text = short(mean) if complete else _missing(status, calls)
         dark = np.dot(colour[:3], (0.299, 0.587, 0.114)) < 0.5
         axes.text(
             x, y, text, ha="center", va="center", fontsize=5.5, color="white" if dark else "black",
             bbox=None if complete else {"fc": "white", "ec": "none", "pad": 0.6},
         )  # fmt: skip
+
+
+def _missing(status: str, calls: float) -> str:
+    if status == INFEASIBLE and np.isfinite(calls):
+        return short(calls)
+    return BRIEF.get(status, status)

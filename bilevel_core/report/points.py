@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 
-WORST_LAST = ("ok", "censored", "diverged", "failed")
+INFEASIBLE = "infeasible"
+"""The status of a run that was not started, since its predicted calls exceed the budget."""
+
+WORST_LAST = ("ok", INFEASIBLE, "censored", "diverged", "failed")
 
 
 def points(rows: pd.DataFrame, values: pd.Series[float]) -> pd.DataFrame:
@@ -41,9 +44,23 @@ def points(rows: pd.DataFrame, values: pd.Series[float]) -> pd.DataFrame:
 
 
 def worst(statuses: pd.Series[str]) -> str:
-    """The status that speaks for a cell: "ok" only when every instance is."""
+    """The status that speaks for a cell: "ok" only when every instance is.
+
+    A run that tried and missed says more than one that was not started.
+    """
     order = {name: place for place, name in enumerate(WORST_LAST)}
     return str(max(statuses, key=lambda name: order.get(name, len(order))))
+
+
+def statuses(rows: pd.DataFrame) -> pd.Series[str]:
+    """The status of each (solver, kappa, eps), the worst in the cell."""
+    return rows.groupby(["solver", "kappa", "eps"])["status"].agg(worst)
+
+
+def predicted(rows: pd.DataFrame) -> tuple[float, float] | None:
+    """Smallest and largest predicted number of calls of infeasible rows; None where none is."""
+    calls = rows.loc[rows["status"] == INFEASIBLE, "predicted_calls"].dropna()
+    return None if calls.empty else (float(calls.min()), float(calls.max()))
 
 
 def held(group: Group, axis: str) -> float:

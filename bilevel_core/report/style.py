@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import floor, log10
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ TEXT_WIDTH = 6.9
 """Inches: both columns of a printed page; figures are drawn at the size they are printed."""
 
 GUIDE = "#666666"
+
+CHARACTERS = 15.5
+"""Of a heading, in an inch."""
 
 RC: dict[str, Any] = {
     "font.size": 7,
@@ -70,19 +74,16 @@ def mark(position: int) -> Mark:
     return MARKS[position % len(MARKS)]
 
 
-def panels(figure: Figure, count: int, columns: int, **shape: Any) -> list[Axes]:
-    """`count` axes that share both scales, in rows of `columns`; each column keeps tick labels.
-
-    shape: further arguments of `Figure.subplots`.
-    """
+def panels(figure: Figure, count: int, columns: int, xlabel: str) -> list[Axes]:
+    """`count` axes that share both scales, in rows of `columns`; each column keeps tick labels."""
     rows = -(-count // columns)
-    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False, **shape)
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
     used, spare = list(grid.flat)[:count], list(grid.flat)[count:]
     for axes in spare:
         axes.set_axis_off()
     for axes in used[-columns:]:
         axes.tick_params(labelbottom=True)
-        axes.set_xlabel("κ")
+        axes.set_xlabel(xlabel)
     return used
 
 
@@ -108,6 +109,12 @@ def power_ticks(axis: Axis, low: float, high: float) -> None:
         axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
         axis.set_minor_formatter(NullFormatter())
+
+
+def lines_of(heading: str, width: float) -> list[str]:
+    """A heading broken into lines that fit into `width` inches at 7.5 points; never beside "="."""
+    kept = heading.replace(" = ", "\u00a0=\u00a0")
+    return [line.replace("\u00a0", " ") for line in wrap(kept, int(CHARACTERS * width))]
 
 
 def short(value: float) -> str:

@@ -6,13 +6,14 @@ the cells, which stands here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from bilevel_core.errors import unknown_name
 from bilevel_core.report import legend, wording
 from bilevel_core.report.entries import Entry, entries
-from bilevel_core.report.groups import COUNTED, HEADS, QUANTITIES, Group, split
+from bilevel_core.report.groups import COUNTINGS, HEADS, QUANTITIES, Group, split
+from bilevel_core.report.ledgers import COUNTED
 from bilevel_core.report.notation import LATEX, MARKDOWN, Notation
 from bilevel_core.report.tidy import tidy
 
@@ -57,36 +58,44 @@ def latex(groups: list[Group]) -> str:
 
 def _markdown(group: Group, found: list[Entry]) -> str:
     head = ["Algorithm", *(HEADS[name] for name in QUANTITIES)]
-    rows = [head, ["---"] * len(head), *_rows(group, found, MARKDOWN)]
     lines = [
         f"### {MARKDOWN.escape(group.heading)}",
         "",
         legend.caption(group, MARKDOWN),
         "",
-        *(f"| {' | '.join(row)} |" for row in rows),
+        *markdown_table([head, *_rows(group, found, QUANTITIES, MARKDOWN)]),
         "",
+        *_markdown_countings(group, found),
         *(f"- {line}" for line in legend.legend(group, found, MARKDOWN)),
         "",
     ]
     return "\n".join(lines)
 
 
+def markdown_table(rows: list[list[str]]) -> list[str]:
+    """Lines of a table whose first row is its head."""
+    ruled = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    return [f"| {' | '.join(row)} |" for row in ruled]
+
+
+def _markdown_countings(group: Group, found: list[Entry]) -> list[str]:
+    rows = _rows(group, found, COUNTINGS, MARKDOWN)
+    head = ["HV in three countings", *COUNTINGS.values()]
+    return [*markdown_table([head, *rows]), ""] if rows else []
+
+
 def _latex(group: Group, found: list[Entry]) -> str:
-    paper_columns = [entry for entry in found if entry.quantity in COUNTED]  # K is half of Gc(f)
-    rows = [" & ".join(row) + r" \\" for row in _rows(group, paper_columns, LATEX)]
-    below = " ".join(legend.legend(group, paper_columns, LATEX))
+    shown = [entry for entry in found if entry.quantity != "outer"]  # K is half of Gc(f)
+    below = " ".join(legend.legend(group, shown, LATEX))
     heading, caption = LATEX.escape(group.heading), legend.caption(group, LATEX)
     lines = [
         r"\begin{table}[tp]",
         r"\centering\scriptsize\setlength{\tabcolsep}{4pt}",
         rf"\caption{{{heading}. {caption}}}\medskip",
-        rf"\begin{{tabular}}{{@{{}}l{'l' * len(COUNTED)}@{{}}}}",
-        r"\toprule",
-        "Algorithm & " + " & ".join(HEADS[name] for name in COUNTED) + r" \\",
-        r"\midrule",
-        "\n\\addlinespace\n".join(rows),
-        r"\bottomrule",
-        r"\end{tabular}",
+        *_tabular(
+            ["Algorithm", *(HEADS[name] for name in COUNTED)], _rows(group, shown, COUNTED, LATEX)
+        ),
+        *_latex_countings(group, shown),
         rf"\par\medskip\begin{{minipage}}{{\linewidth}}{below}\end{{minipage}}",
         r"\end{table}",
         "",
@@ -94,13 +103,36 @@ def _latex(group: Group, found: list[Entry]) -> str:
     return "\n".join(lines)
 
 
-def _rows(group: Group, found: list[Entry], notation: Notation) -> list[list[str]]:
+def _latex_countings(group: Group, found: list[Entry]) -> list[str]:
+    rows = _rows(group, found, COUNTINGS, LATEX)
+    head = ["HV in three countings", *COUNTINGS.values()]
+    return [r"\par\bigskip", *_tabular(head, rows)] if rows else []
+
+
+def _tabular(head: list[str], rows: list[list[str]]) -> list[str]:
+    return [
+        rf"\begin{{tabular}}{{@{{}}{'l' * len(head)}@{{}}}}",
+        r"\toprule",
+        " & ".join(head) + r" \\",
+        r"\midrule",
+        "\n\\addlinespace\n".join(" & ".join(row) + r" \\" for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+
+
+def _rows(
+    group: Group, found: list[Entry], columns: Iterable[str], notation: Notation
+) -> list[list[str]]:
+    """A row for each solver that has an entry in every column."""
     rows = []
     for solver in group.solvers:
-        own = [entry for entry in found if entry.solver == solver]
-        name = [wording.title(solver, notation), wording.exclusion(own)]
-        cells = [wording.cell(entry, notation) for entry in own]
-        rows.append([notation.stack([line for line in part if line]) for part in (name, *cells)])
+        own = {entry.quantity: entry for entry in found if entry.solver == solver}
+        if not own.keys() >= set(columns):
+            continue
+        name = [wording.title(solver, notation), *wording.exclusions(list(own.values()))]
+        cells = [wording.cell(own[column], notation) for column in columns]
+        rows.append([notation.stack(lines) for lines in (name, *cells)])
     return rows
 
 

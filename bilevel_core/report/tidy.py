@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 from bilevel_core.report import entries as measured
 from bilevel_core.report.entries import Entry
 from bilevel_core.report.groups import Group
+from bilevel_core.report.tuning import Tuning, tuning
 
 if TYPE_CHECKING:
     from bilevel_core.fit import Collapse, Fit
     from bilevel_core.fit_estimate import Exponent
     from bilevel_core.paper import Bound
+
+ENDS = ("low", "high")
 
 
 def tidy(groups: list[Group]) -> str:
@@ -31,6 +34,7 @@ def tidy(groups: list[Group]) -> str:
 
 def _lines(group: Group) -> list[dict[str, Any]]:
     collapses = {solver: measured.collapse(group, solver) for solver in group.solvers}
+    tuned = {solver: tuning(group.of(solver)) for solver in group.solvers}
     return [
         {
             "problem": group.problem,
@@ -40,6 +44,10 @@ def _lines(group: Group) -> list[dict[str, Any]]:
             "criterion": group.criterion,
             **_line(entry),
             **_collapse(collapses[entry.solver] if entry.quantity == "outer" else None),
+            "ledger": group.ledger,
+            "infeasible": entry.infeasible,
+            **_range("predicted", entry.predicted),
+            **_tuning(tuned[entry.solver]),
         }
         for entry in measured.entries(group)
     ]
@@ -100,6 +108,17 @@ def _collapse(collapse: Collapse | None) -> dict[str, Any]:
         **_exponent("collapse_kappa", collapse.kappa if collapse else None),
         **_exponent("collapse_eps", collapse.eps if collapse else None),
     }
+
+
+def _tuning(cost: Tuning | None) -> dict[str, Any]:
+    return {
+        **_range("tuning", cost.spent if cost else None),
+        **_range("tuning_over_run", cost.over_run if cost else None),
+    }
+
+
+def _range(prefix: str, ends: tuple[float, float] | None) -> dict[str, Any]:
+    return {f"{prefix}_{name}": ends[place] if ends else None for place, name in enumerate(ENDS)}
 
 
 def _known(value: Any) -> Any:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from bilevel_core.report import entries as measured
 from bilevel_core.report.entries import Entry
-from bilevel_core.report.groups import TITLES
+from bilevel_core.report.groups import COUNTINGS, HEADS, TITLES
 from bilevel_core.report.notation import Notation
+from bilevel_core.report.style import short
 
 if TYPE_CHECKING:
     from bilevel_core.fit import Fit
@@ -22,17 +23,34 @@ def title(solver: str, notation: Notation) -> str:
     return TITLES.get(solver) or notation.escape(solver)
 
 
+def head(quantity: str) -> str:
+    """What a table calls a quantity."""
+    return HEADS.get(quantity) or COUNTINGS[quantity]
+
+
 def cell(entry: Entry, notation: Notation) -> list[str]:
     """The lines of a cell: bound, exponents with intervals, factors of the model, verdict."""
-    lines = [order(bound, notation) for bound in (entry.printed, entry.bound) if bound is not None]
+    lines = orders(entry, notation)
     if entry.verdict == measured.ZERO:
         return [*lines, "0"]
     if entry.fit is not None:
         lines += exponents(entry.fit, notation)
-    verdict = notation.strong(entry.verdict)
+    return [*lines, *verdict(entry, notation)]
+
+
+def verdict(entry: Entry, notation: Notation) -> list[str]:
+    """The word of a verdict, and what stands behind it where nothing was measured; lines."""
+    word = notation.strong(entry.verdict)
     if entry.verdict == measured.UNREACHED:
-        verdict += f": {counted(entry.statuses)}"
-    return [*lines, verdict]
+        return [f"{word}: {counted(entry.statuses)}"]
+    if entry.verdict == measured.NOT_RUN and entry.predicted is not None:
+        return [f"{word}:", f"{span(entry.predicted)} calls"]
+    return [word]
+
+
+def orders(entry: Entry, notation: Notation) -> list[str]:
+    """The bounds of a cell: the printed one where it is another, then the one that is judged by."""
+    return [order(bound, notation) for bound in (entry.printed, entry.bound) if bound is not None]
 
 
 def order(bound: Bound, notation: Notation) -> str:
@@ -45,17 +63,24 @@ def order(bound: Bound, notation: Notation) -> str:
 def exponents(fit: Fit, notation: Notation) -> list[str]:
     """Measured exponents of κ and of 1/ε with their intervals, and the factors of the model."""
     lines = []
+    for axis, line in powers(fit, notation).items():
+        lines.append(line)
+        if not fit.slopes[axis].settled:
+            lines.append(notation.say(f"local slopes {_ends(fit.local_slopes[axis])}"))
+    return [*lines, *(notation.say(line) for line in factors(fit))]
+
+
+def powers(fit: Fit, notation: Notation) -> dict[str, str]:
+    """Measured powers of κ and of 1/ε with their intervals, of the axes that have one."""
+    found = {}
     for symbol, axis, exponent in (("κ", "kappa", fit.kappa), ("ε", "eps", fit.eps)):
         if exponent is None or (axis == "eps" and fit.model == "logarithmic"):
             continue
-        settled = fit.slopes[axis].settled
-        value = ("" if settled else "≈") + fixed(exponent.value)
-        power = notation.power(symbol, value)
-        over = "/ " if axis == "eps" else ""
-        lines.append(f"{over}{power} {interval(exponent)}")
-        if not settled:
-            lines.append(f"local slopes {_ends(fit.local_slopes[axis])}")
-    return [notation.say(line) for line in (*lines, *factors(fit))]
+        value = ("" if fit.slopes[axis].settled else "≈") + fixed(exponent.value)
+        over = {"kappa": "", "eps": "1 / " if fit.kappa is None else "/ "}[axis]
+        line = f"{over}{notation.power(symbol, value)} {interval(exponent)}"
+        found[axis] = notation.say(line)
+    return found
 
 
 def interval(exponent: Exponent) -> str:
@@ -74,10 +99,11 @@ def factors(fit: Fit) -> list[str]:
     return {"logarithmic": ["× log(1/ε)"], "lower_order": ["× (1 + b/κ)"]}.get(fit.model, [])
 
 
-def exclusion(found: list[Entry]) -> str:
-    """How many cells of a solver are in no fit, "" for none; `found`: its entries."""
+def exclusions(found: list[Entry]) -> list[str]:
+    """How many cells of a solver are in no fit, and why; `found`: its entries."""
     first = found[0]
-    return f"{first.excluded} of {first.cells} cells excluded" if first.excluded else ""
+    left_out = {"excluded": first.excluded, "infeasible": first.infeasible}
+    return [f"{n} of {first.cells} cells {word}" for word, n in left_out.items() if n]
 
 
 def fixed(value: float) -> str:
@@ -89,6 +115,12 @@ def fixed(value: float) -> str:
 def counted(statuses: dict[str, int]) -> str:
     """Statuses with their numbers, as in "5 censored, 1 diverged"."""
     return ", ".join(f"{number} {status}" for status, number in statuses.items())
+
+
+def span(ends: tuple[float, float]) -> str:
+    """Two numbers in few characters, as in "2.0e10 to 3.1e14"; one where they read the same."""
+    low, high = (short(end) for end in ends)
+    return low if low == high else f"{low} to {high}"
 
 
 def _power(symbol: str, exponent: float, notation: Notation) -> str:
