@@ -14,9 +14,10 @@ import pytest
 
 from bilevel_core.errors import InputError
 from bilevel_core.sweep import executors, keys, lock, plan, progress, store
+from bilevel_core.sweep.forecast import forecaster
 from bilevel_core.sweep.merge import outcome
 from bilevel_core.sweep.runner import sweep
-from bilevel_core.sweep.specification import expand, load, parse
+from bilevel_core.sweep.specification import cells, load, parse
 
 run_module = importlib.import_module("bilevel_core.run")
 
@@ -208,9 +209,9 @@ def test_run_that_ends_before_it_may_stop_is_stored(tmp_path, monkeypatch):
     assert len(outcomes(tmp_path)) == 1
 
 
-def test_one_small_run_of_each_code_comes_first_then_the_most_work():
-    configs = expand(small(kappa=[4.0, 64.0, 16.0], seeds=[0], solvers=["aid_bio", "ba"]))
-    ordered = plan.make(Path("nowhere"), configs).pending
+def test_one_small_run_of_each_code_comes_first_then_the_longest():
+    asked = cells(small(kappa=[4.0, 64.0, 16.0], seeds=[0], solvers=["aid_bio", "ba"]))
+    ordered = plan.make(Path("nowhere"), asked, forecaster()).pending
     assert {config.solver for config in ordered[:2]} == {"aid_bio", "ba"}
     assert [config.kappa for config in ordered] == [4.0, 4.0, 64.0, 64.0, 16.0, 16.0]
 

@@ -1,13 +1,14 @@
 """Sweep specifications: what they expand to, and the one line about each thing wrong with them."""
 
 import math
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from bilevel_core.errors import InputError
 from bilevel_core.sweep import keys
-from bilevel_core.sweep.specification import expand, load
+from bilevel_core.sweep.specification import expand, load, parse
 
 SWEEPS = Path(__file__).parent.parent / "benchmarks" / "sweeps"
 
@@ -65,6 +66,46 @@ def test_shipped_specifications_are_valid(name):
     assert all(math.isfinite(config.kappa) for config in configs)
 
 
+RANDOM = """
+from bilevel_core.solvers import register_solver
+from bilevel_core.solvers.aid_bio import Params, State, init, cost_per_step, step, theory
+
+samples_per_step = cost_per_step
+
+@register_solver("random")
+def step(oracle, params, state, aid_bio_step=step):
+    return aid_bio_step(oracle, params, state)
+"""
+
+
+def test_noise_seeds_are_for_solvers_that_draw_random_numbers(tmp_path):
+    plugin = tmp_path / "random.py"
+    plugin.write_text(RANDOM)
+    solvers = f'["aid_bio", "{plugin}:random"]'
+    for given, expected in ((None, (0, 1, 2, 3, 4)), ("[7, 3]", (7, 3))):
+        text = 'name = "t"\n' + grid(solvers=solvers, noise_seeds=given)
+        configs = expand(parse(tomllib.loads(text)))
+        seeds = {config.solver: config.noise_seeds for config in configs}
+        assert seeds == {"aid_bio": (), f"{plugin}:random": expected}
+
+
+def test_tuning_is_for_policy_tuned(tmp_path):
+    text = 'name = "t"\n' + grid(policy='["theory", "tuned"]', tuning="{ candidates = 64 }")
+    configs = expand(parse(tomllib.loads(text)))
+    assert {config.policy: config.tuning for config in configs} == {
+        "theory": {},
+        "tuned": {"candidates": 64},
+    }
+
+
+def test_budget_leaves_what_is_asked_for_and_its_keys_alone():
+    without, within = (
+        expand(parse(tomllib.loads('name = "t"\n' + grid(budget=budget))))
+        for budget in (None, "1e3")
+    )
+    assert [keys.key(config) for config in without] == [keys.key(config) for config in within]
+
+
 BAD_GRIDS = [
     ({"solver": '["ba"]', "solvers": None}, ["unknown key 'solver'", "did you mean 'solvers'"]),
     ({"wibble": "1"}, ["unknown key 'wibble'", "allowed: problem, options"]),
@@ -100,7 +141,7 @@ BAD_GRIDS = [
     ({"seeds": "[-1]"}, ["seeds", "greater than or equal to 0", "-1"]),
     ({"seeds": "[1.5]"}, ["seeds", "integer", "1.5"]),
     ({"seeds": "5"}, ["seeds", "expected a list", "got 5"]),
-    ({"policy": '"tuned"'}, ["policy", "'theory' or 'sharp'", "'tuned'"]),
+    ({"policy": '"best"'}, ["policy", "'theory', 'sharp' or 'tuned'", "'best'"]),
     ({"policy": "[]"}, ["policy", "at least one value"]),
     ({"parameters": "{ Q = 1 }"}, ["'Q'"]),
     ({"parameters": "{ D = -1 }"}, ["D", "-1"]),
@@ -112,6 +153,15 @@ BAD_GRIDS = [
     ({"max_outer": "0"}, ["max_outer", "greater than or equal to 1", "got 0"]),
     ({"max_outer": "1.5"}, ["max_outer", "integer", "1.5"]),
     ({"max_seconds": "0"}, ["max_seconds", "greater than 0", "got 0"]),
+    ({"budget": "0"}, ["budget", "greater than 0", "got 0"]),
+    ({"budget": "inf"}, ["budget", "finite", "inf"]),
+    ({"budget": '"1e9"'}, ["budget", "number", "'1e9'"]),
+    ({"noise_seeds": "5"}, ["noise_seeds", "expected a list", "got 5"]),
+    ({"noise_seeds": "[]"}, ["noise_seeds", "at least one value"]),
+    ({"noise_seeds": "[-1]"}, ["noise_seeds", "greater than or equal to 0", "-1"]),
+    ({"noise_seeds": "[2, 2]"}, ["noise_seeds", "2 twice"]),
+    ({"tuning": "3"}, ["tuning", "expected a table", "got 3"]),
+    ({"tuning": "{ candidates = [3] }"}, ["tuning.candidates", "[3]"]),
 ]
 
 

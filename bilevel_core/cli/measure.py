@@ -11,6 +11,7 @@ import typer
 
 from bilevel_core.cli.guard import CommandError
 from bilevel_core.cli.parse import family_options, integer, levels, number, solver_parameters
+from bilevel_core.cli.preview import print_preview
 from bilevel_core.cli.text import describe, print_record
 from bilevel_core.errors import InputError
 from bilevel_core.record import RunConfig
@@ -84,10 +85,15 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option(parser=integer, help="Processes; default: one for each core.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print predicted cost and time, and make nothing.")
+    ] = False,
 ) -> None:
     """Make every run of a specification that DIR does not hold yet; the same command resumes.
 
-    Exit code 1 when a run failed; censored and diverged runs are results.
+    The predicted time is printed first.  A grid with a budget leaves out what is predicted to take
+    more oracle calls, and stores it as infeasible.  Exit code 1 when a run failed; censored,
+    diverged and infeasible runs are results.
     """
     from joblib import cpu_count
 
@@ -95,8 +101,12 @@ def sweep(
     from bilevel_core.sweep.executors import WorkerDiedError
     from bilevel_core.sweep.specification import load
 
+    wanted, processes = load(specification), cpu_count() if jobs is None else jobs
+    if dry_run:
+        print_preview(wanted, out, processes)
+        return
     try:
-        summary = runner.sweep(load(specification), out, cpu_count() if jobs is None else jobs)
+        summary = runner.sweep(wanted, out, processes)
     except WorkerDiedError as error:
         raise CommandError(f"{error}; the same command resumes") from error
     typer.echo(summary)

@@ -1,107 +1,162 @@
-"""What a sweep has to compute, given what its directory holds already."""
+"""What a sweep has to compute, given what its directory holds already and what its budget allows.
+
+A run that is stored intact and current stands, whatever a budget says of it now.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from bilevel_core.errors import InputError
 from bilevel_core.sweep import store
-from bilevel_core.sweep.keys import key, to_json
+from bilevel_core.sweep.feasibility import Cell, Division, Infeasible, divide, single
+from bilevel_core.sweep.forecast import Forecaster
+from bilevel_core.sweep.keys import key
+from bilevel_core.sweep.progress import compact, duration
+from bilevel_core.sweep.speed_model import COMPILATION
+from bilevel_core.sweep.stock import INFEASIBLE, Stock, code_check, code_of, stock_of
 
 if TYPE_CHECKING:
-    from bilevel_core.record import RunConfig, RunRecord
+    from bilevel_core.record import RunConfig
 
-# Predicted work of starting a run, in inner steps.
-OVERHEAD = 1e4
+__all__ = ["Plan", "announcement", "code_check", "in_order", "make"]
 
 
 class Plan(NamedTuple):
     """What to compute, in order, and what is there already.
 
-    work: predicted work of each pending run, by key; kept: numbers of stored runs by status; notes:
-    why stored runs are computed again.
+    seconds: predicted, of each pending run, by key; compiling: keys of those that compile first;
+    kept: numbers of stored runs by status; infeasible: what is not run; stale: files about what
+    once was infeasible; notes: why stored runs are computed again.
     """
 
     pending: list[RunConfig]
-    work: dict[str, float]
+    seconds: dict[str, float]
+    compiling: frozenset[str]
     kept: Counter[str]
+    infeasible: list[Infeasible]
+    stale: list[Path]
     notes: list[str]
 
+    def work(self, config: RunConfig) -> float:
+        """Seconds of a pending run that count towards progress: none while it compiles.
 
-def make(directory: Path, configs: list[RunConfig]) -> Plan:
-    """Split the runs into those that the directory holds intact and current, and the rest.
+        Compiling says nothing about the time that the rest will take.
+        """
+        return 0.0 if key(config) in self.compiling else self.seconds[key(config)]
+
+    def duration(self, jobs: int) -> float:
+        """Predicted seconds of all pending runs in so many processes, compilation included."""
+        compiled = {key(config) for config in self.pending if config.engine == "compiled"}
+        together = sum(self.seconds.values()) + COMPILATION * len(compiled & self.compiling)
+        return max(together / jobs, max(self.seconds.values(), default=0.0))
+
+
+def make(directory: Path, cells: Iterable[Cell], forecast: Forecaster) -> Plan:
+    """Divide the cells into what the directory holds, what remains to be run, and the infeasible.
 
     A stored run that failed is computed again: what made it fail may have been put right.
     """
-    pending: list[RunConfig] = []
-    kept: Counter[str] = Counter()
-    notes: list[str] = []
-    outdated: Counter[str] = Counter()
-    is_current = code_check()
-    for config in configs:
-        path = store.path_of(directory, key(config))
-        found = store.read(path) if path.exists() else None
-        if found is None:
-            pending.append(config)
-        elif isinstance(found, store.Damaged):
-            pending.append(config)
-            notes.append(f"computing again {found}")
-        elif found.status == "failed" or not is_current(found):
-            pending.append(config)
-            why = "they failed" if found.status == "failed" else "their code has changed since"
-            outdated[f"of {config.solver} on {config.problem}: {why}"] += 1
-        else:
-            kept[found.status] += 1
-    notes += (f"computing again {runs} runs {why}" for why, runs in outdated.items())
-    return Plan(*in_order(pending), kept, notes)
+    stock = stock_of(directory)
+    runs: dict[str, RunConfig] = {}
+    refused: dict[str, Infeasible] = {}
+    for cell in cells:
+        division = _divide(cell, stock, forecast)
+        runs |= {key(config): config for config in division.runs}
+        refused |= {key(each.config): each for each in division.infeasible}
+    runs |= {name: each.config for name, each in refused.items() if stock(name).stands}
+    served = {key(single(config, eps)) for config in runs.values() for eps in config.eps}
+    stale = (name for name in served - runs.keys() if stock(name).status == INFEASIBLE)
+    pending = {name: config for name, config in runs.items() if not stock(name).stands}
+    return Plan(
+        *in_order(list(pending.values()), forecast),
+        Counter(stock(name).status for name in runs.keys() - pending.keys()),
+        [each for name, each in refused.items() if name not in served],
+        [store.path_of(directory, name) for name in sorted(stale)],
+        _notes(pending, stock),
+    )
 
 
-def code_check() -> Callable[[RunRecord], bool]:
-    """A function that says whether today's code would compute a record.
+def announcement(plan: Plan, jobs: int) -> str:
+    """One line on what is about to happen; empty where nothing is."""
+    parts = []
+    if plan.pending:
+        jobs = max(1, min(jobs, len(plan.pending)))
+        parts.append(
+            f"{_counted(len(plan.pending), 'run')} to make ({plan.kept.total()} stored), predicted "
+            f"time about {duration(max(1.0, plan.duration(jobs)))} with "
+            f"{_counted(jobs, 'process', 'processes')}"
+        )
+    if plan.infeasible:
+        cells = {key(dataclasses.replace(each.config, seed=0)) for each in plan.infeasible}
+        budgets = {each.budget for each in plan.infeasible}
+        budget = f"the budget of {compact(*budgets)}" if len(budgets) == 1 else "their budgets"
+        are = "is" if len(cells) == 1 else "are"
+        parts.append(
+            f"{_counted(len(cells), 'cell')} {are} infeasible (predicted calls above {budget})"
+        )
+    return "; ".join(parts)
 
-    It says no where a plug-in is missing. Each pair of solver and family is looked at once.
+
+def in_order(
+    configs: Sequence[RunConfig], forecast: Forecaster
+) -> tuple[list[RunConfig], dict[str, float], frozenset[str]]:
+    """The least run of each solver on each family, then the longest first.
+
+    Gives predicted seconds by key, and the keys of the first ones, too. Those compile: two workers
+    then compile two things, and not the same one twice. The long runs come next, so that no worker
+    is left alone with one at the end.
     """
-    from bilevel_core.run import code_fingerprint
-
-    known: dict[tuple[str, str, str], str] = {}
-
-    def is_current(record: RunRecord) -> bool:
-        code = _code(record.config)
-        if code not in known:
-            try:
-                known[code] = code_fingerprint(record.config)
-            except InputError:
-                known[code] = "unavailable"
-        return record.code == known[code]
-
-    return is_current
+    seconds = {key(config): forecast(config).seconds for config in configs}
+    longest = sorted(configs, key=lambda config: seconds[key(config)], reverse=True)
+    compiling = frozenset({code_of(config): key(config) for config in longest}.values())
+    return sorted(longest, key=lambda config: key(config) not in compiling), seconds, compiling
 
 
-def in_order(configs: list[RunConfig]) -> tuple[list[RunConfig], dict[str, float]]:
-    """The least run of each solver on each family, then most work first; and the work by key.
-
-    The first ones compile: two workers then compile two things, and not the same one twice. Their
-    work is 0, because compiling says nothing about the time that the rest will take. The long runs
-    come next, so that no worker is left alone with one at the end.
-    """
-    by_work = sorted(configs, key=predicted_work, reverse=True)
-    compiling = set({_code(config): key(config) for config in by_work}.values())
-    work = {key(c): 0.0 if key(c) in compiling else predicted_work(c) for c in by_work}
-    return sorted(by_work, key=lambda config: key(config) not in compiling), work
-
-
-def predicted_work(config: RunConfig) -> float:
-    """A rough relative cost, for order and remaining time: inner steps times outer steps.
-
-    Theory has K of order kappa^3 / eps outer steps of order kappa inner steps each.
-    """
-    outer = min(config.kappa**3 / min(config.eps), float(config.max_outer))
-    return OVERHEAD + config.kappa * outer
+def _divide(cell: Cell, stock: Stock, forecast: Forecaster) -> Division:
+    """Divide what of a cell is not stored; without a budget it is stored as a whole or not."""
+    if cell.budget is None:
+        return Division(list(cell.configs), [])
+    stored: list[RunConfig] = []
+    missing: list[RunConfig] = []
+    for config in cell.configs:
+        found, left = _covered(config, stock)
+        stored += found
+        missing += [dataclasses.replace(config, eps=left)] if left else []
+    rest = Cell(tuple(missing), cell.budget)
+    division = divide(rest, lambda config: forecast(config).predictions)
+    return Division(stored + division.runs, division.infeasible)
 
 
-def _code(config: RunConfig) -> tuple[str, str, str]:
-    """What decides the code that a run executes."""
-    return config.solver, config.problem, to_json(config.options)
+def _covered(config: RunConfig, stock: Stock) -> tuple[list[RunConfig], tuple[float, ...]]:
+    """Stored runs that together measure the first eps of a run, and the eps that are left."""
+    found: list[RunConfig] = []
+    left = config.eps
+    while left:
+        parts = (dataclasses.replace(config, eps=left[:n]) for n in range(len(left), 0, -1))
+        longest = next((part for part in parts if stock(key(part)).stands), None)
+        if longest is None:
+            break
+        found.append(longest)
+        left = left[len(longest.eps) :]
+    return found, left
+
+
+def _notes(pending: dict[str, RunConfig], stock: Stock) -> list[str]:
+    damaged = [stock(name).damaged for name in pending if stock(name).damaged]
+    outdated = Counter(
+        f"of {config.solver} on {config.problem}: {stock(name).outdated}"
+        for name, config in pending.items()
+        if stock(name).outdated
+    )
+    return [
+        *(f"computing again {line}" for line in damaged),
+        *(f"computing again {runs} runs {why}" for why, runs in outdated.items()),
+    ]
+
+
+def _counted(number: int, noun: str, plural: str = "") -> str:
+    return f"{number} {noun if number == 1 else plural or noun + 's'}"

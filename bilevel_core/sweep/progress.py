@@ -1,8 +1,8 @@
 """What a sweep says while it runs: a bar with the remaining time, or occasional lines.
 
-All of it goes to standard error. Progress is in the predicted work of each run, not in the number
-of runs, so that the remaining time is right although large kappa takes far longer. Runs of no work
-are those that compile first: the clock starts after them.
+All of it goes to standard error. Progress is in the predicted seconds of each run, its work, not in
+the number of runs, so that the remaining time is right although large kappa takes far longer. Runs
+of no work are those that compile first: the clock starts after them.
 """
 
 from __future__ import annotations
@@ -86,3 +86,9 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def compact(number: float) -> str:
+    """A number in few characters, at most three digits of it: "3.2e12", "1e9", "540"."""
+    mantissa, e, exponent = f"{number:.3g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else mantissa

@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bilevel_core import interrupts
 from bilevel_core.errors import InputError
-from bilevel_core.sweep import atomic, lock, plan, progress, store
+from bilevel_core.record import RunRecord
+from bilevel_core.sweep import atomic, feasibility, lock, plan, progress, store
 from bilevel_core.sweep.executors import Outcome, choose
+from bilevel_core.sweep.forecast import Forecaster, forecaster
 from bilevel_core.sweep.keys import key, to_json
-from bilevel_core.sweep.specification import expand
+from bilevel_core.sweep.specification import cells
+from bilevel_core.sweep.stock import INFEASIBLE, fingerprints
 
 if TYPE_CHECKING:
     from bilevel_core.sweep.specification import Specification
 
 
 class SweepSummary(NamedTuple):
-    """What a sweep did: numbers of runs, by status over computed and skipped ones alike."""
+    """What a sweep did: numbers of runs, by status over computed and skipped ones alike.
+
+    What is infeasible is neither; its status counts one for each instance and eps.
+    """
 
     computed: int
     skipped: int
@@ -27,16 +33,18 @@ class SweepSummary(NamedTuple):
     failures: list[Outcome]
 
     def __str__(self) -> str:
-        words = ("ok", "censored", "diverged", "failed")
+        words = ["ok", "censored", "diverged", "failed"]
+        words += [INFEASIBLE] if self.statuses.get(INFEASIBLE) else []
         counts = ", ".join(f"{self.statuses.get(word, 0)} {word}" for word in words)
         return f"{self.computed} computed, {self.skipped} skipped: {counts}"
 
 
 def sweep(specification: Specification, out: Path, jobs: int = 1) -> SweepSummary:
-    """Compute every run of the specification that `out` does not hold intact and current.
+    """Compute every feasible run of the specification that `out` does not hold intact and current.
 
     A stored run is computed again, and named, when its file is damaged, when the code of its solver
-    or family has changed since, or when it failed. Progress goes to standard error.
+    or family has changed since, or when it failed. What a budget rules out is stored as infeasible.
+    The predicted time and then the progress go to standard error.
 
     Raises:
         InputError: jobs < 1; `out` is not a directory, or another sweep is writing to it.
@@ -44,22 +52,55 @@ def sweep(specification: Specification, out: Path, jobs: int = 1) -> SweepSummar
         KeyboardInterrupt: after the current writes; what is stored is kept.
         OSError: a file cannot be written.
     """
-    if jobs < 1:
-        raise InputError(f"jobs: expected a whole number >= 1, got {jobs}")
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{str(out)!r} is not a directory")
+    _check(out, jobs)
     out.mkdir(parents=True, exist_ok=True)
     started = _now()
     with lock.exclusive(out):
         store.remove_leftovers(out)
-        todo = plan.make(out, expand(specification))
-        for note in todo.notes:
-            progress.say(note)
+        todo = plan.make(out, cells(specification), forecaster())
+        announcement = plan.announcement(todo, jobs)
+        for line in [*todo.notes, *([announcement] if announcement else [])]:
+            progress.say(line)
         _write_manifest(out, specification, started, None)
+        _mark_infeasible(out, todo)
         outcomes = _compute(out, todo, jobs)
         summary = _summary(outcomes, todo)
         _write_manifest(out, specification, started, summary)
     return summary
+
+
+def preview(specification: Specification, out: Path, jobs: int, forecast: Forecaster) -> plan.Plan:
+    """What `sweep` would do now; writes nothing.
+
+    Raises:
+        InputError: jobs < 1, or `out` is not a directory.
+    """
+    _check(out, jobs)
+    return plan.make(out, cells(specification), forecast)
+
+
+def _check(out: Path, jobs: int) -> None:
+    if jobs < 1:
+        raise InputError(f"jobs: expected a whole number >= 1, got {jobs}")
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{str(out)!r} is not a directory")
+
+
+def _mark_infeasible(out: Path, todo: plan.Plan) -> None:
+    """Store what is infeasible, and remove what says so of runs that no longer are."""
+    for path in todo.stale:
+        path.unlink(missing_ok=True)
+    code = fingerprints()
+    for each in todo.infeasible:
+        record = feasibility.record(each, code(each.config))
+        path = store.path_of(out, key(each.config))
+        found = store.read(path) if path.exists() else None
+        if not isinstance(found, RunRecord) or not _agree(found, record):
+            store.write(out, record)
+
+
+def _agree(one: RunRecord, other: RunRecord) -> bool:
+    return one.passes == other.passes and one.code == other.code
 
 
 def _compute(out: Path, todo: plan.Plan, jobs: int) -> list[Outcome]:
@@ -67,12 +108,12 @@ def _compute(out: Path, todo: plan.Plan, jobs: int) -> list[Outcome]:
     execute = choose(max(1, min(jobs, len(todo.pending))))
     try:
         with (
-            progress.shown(len(todo.pending), sum(todo.work.values())) as advance,
+            progress.shown(len(todo.pending), sum(map(todo.work, todo.pending))) as advance,
             interrupts.after_writes(lambda: store.being_written(out)),
         ):
             for outcome in execute(out, todo.pending):
                 outcomes.append(outcome)
-                advance(todo.work[key(outcome.config)])
+                advance(todo.work(outcome.config))
     except KeyboardInterrupt:
         store.remove_leftovers(out)
         kept = todo.kept.total()
@@ -84,6 +125,7 @@ def _compute(out: Path, todo: plan.Plan, jobs: int) -> list[Outcome]:
 
 def _summary(computed: list[Outcome], todo: plan.Plan) -> SweepSummary:
     statuses = todo.kept + Counter(outcome.status for outcome in computed)
+    statuses += Counter({INFEASIBLE: len(todo.infeasible)})
     failures = [outcome for outcome in computed if outcome.status == "failed"]
     return SweepSummary(len(computed), todo.kept.total(), dict(statuses), failures)
 

@@ -8,16 +8,20 @@
 
     [[grid]]                      # one or more; every combination of the lists is a run
     problem = "hard"              # a registered name, or path/to/file.py:name
-    options = { curvature = 3 }   # optional: the family's own options
+    options = { curvature = 3 }   # optional: the family's own options, and noise and sigma
     solvers = ["aid_bio", "ba"]
     kappa = [4, 8, 16]            # finite numbers > 1
     eps = [0.3, 0.1]              # finite numbers > 0; one run measures all of them
-    policy = "theory"             # or "sharp", or a list of both; default "theory"
+    policy = "theory"             # or "sharp", "tuned", or a list of these; default "theory"
     parameters = { D = 5 }        # optional: solver parameters that override the policy's
     criterion = "average"         # default; measures "first" as well, which may be asked for alone
     engine = "compiled"           # optional; device, max_outer and max_seconds likewise
+    budget = 1e9                  # optional: most oracle calls that a run is predicted to take
+    noise_seeds = [0, 1, 2]       # repetitions of solvers that draw random numbers; default 0 to 4
+    tuning = { candidates = 64 }  # optional: settings of the search, read under policy "tuned" only
 
-Every key and value is checked before anything runs.
+Every key and value is checked before anything runs. What a budget rules out (see `cost_model`) is
+shown as infeasible with its predicted cost; what it allows is one run for each set of parameters.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ from pydantic import (
 from bilevel_core.errors import InputError
 from bilevel_core.record import RunConfig
 from bilevel_core.sweep.complaints import first_complaint, unknown_key
+from bilevel_core.sweep.feasibility import Cell
 from bilevel_core.sweep.keys import key
 
 T = TypeVar("T")
@@ -74,7 +79,7 @@ def _listed(value: Any) -> Any:
 Above1 = Annotated[float, Strict(), Field(gt=1, allow_inf_nan=False)]
 Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 Seed = Annotated[int, Strict(), Field(ge=0)]
-Policy = Literal["theory", "sharp"]
+Policy = Literal["theory", "sharp", "tuned"]
 
 
 class Grid(BaseModel):
@@ -100,6 +105,11 @@ class Grid(BaseModel):
     device: StrictStr = "cpu"
     max_outer: Annotated[int, Strict(), Field(ge=1)] = 1_000_000
     max_seconds: Positive | None = None
+    budget: Positive | None = None
+    noise_seeds: Annotated[tuple[Seed, ...], Field(min_length=1), AfterValidator(_distinct)] = (
+        *range(5),
+    )
+    tuning: dict[str, Annotated[Any, AfterValidator(_scalar)]] = {}
 
 
 class Specification(BaseModel):
@@ -170,16 +180,33 @@ def check(specification: Specification) -> None:
 
     for number, grid in enumerate(specification.grid, start=1):
         try:
-            for config in _configs(grid, grid.seeds[:1]):
-                validate(config)
+            for cell in cells_of(grid):
+                validate(cell.configs[0])
         except InputError as error:
             raise InputError(f"grid {number}: {error}") from None
 
 
 def expand(specification: Specification) -> list[RunConfig]:
-    """All runs, each once, in the order of the file; the seed varies fastest, then kappa."""
-    configs = (config for grid in specification.grid for config in _configs(grid, grid.seeds))
+    """All runs, each once, in the order of the file; the seed varies fastest, then kappa.
+
+    This is what is asked for; a budget may rule out some of it.
+    """
+    configs = (config for cell in cells(specification) for config in cell.configs)
     return list({key(config): config for config in configs}.values())
+
+
+def cells(specification: Specification) -> list[Cell]:
+    """The cells of all grids, in the order of the file."""
+    return [cell for grid in specification.grid for cell in cells_of(grid)]
+
+
+def cells_of(grid: Grid) -> list[Cell]:
+    """The cells of one grid, each with its instances; kappa varies fastest.
+
+    Raises:
+        InputError: a solver or the problem cannot be made.
+    """
+    return list(_cells(grid))
 
 
 def _grid(number: int, grid: dict[str, Any], defaults: dict[str, Any]) -> Grid:
@@ -191,7 +218,9 @@ def _grid(number: int, grid: dict[str, Any], defaults: dict[str, Any]) -> Grid:
         raise InputError(f"{place}: {line}") from None
 
 
-def _configs(grid: Grid, seeds: tuple[int, ...]) -> Iterator[RunConfig]:
+def _cells(grid: Grid) -> Iterator[Cell]:
+    from bilevel_core.solvers import get
+
     first = RunConfig(
         problem=grid.problem,
         options=grid.options,
@@ -205,10 +234,17 @@ def _configs(grid: Grid, seeds: tuple[int, ...]) -> Iterator[RunConfig]:
         max_seconds=grid.max_seconds,
     )
     first = dataclasses.replace(first, engine=grid.engine or default_engine(first))
-    for policy, solver, kappa, seed in itertools.product(
-        grid.policy, grid.solvers, grid.kappa, seeds
-    ):
-        yield dataclasses.replace(first, policy=policy, solver=solver, kappa=kappa, seed=seed)
+    for policy, solver, kappa in itertools.product(grid.policy, grid.solvers, grid.kappa):
+        config = dataclasses.replace(
+            first,
+            policy=policy,
+            solver=solver,
+            kappa=kappa,
+            noise_seeds=grid.noise_seeds if get(solver).is_random else (),
+            tuning=grid.tuning if policy == "tuned" else {},
+        )
+        instances = (dataclasses.replace(config, seed=seed) for seed in grid.seeds)
+        yield Cell(tuple(instances), grid.budget)
 
 
 def default_engine(config: RunConfig) -> str:

@@ -1,0 +1,99 @@
+"""What a directory holds of the runs that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from bilevel_core.errors import InputError
+from bilevel_core.sweep import store
+from bilevel_core.sweep.keys import to_json
+
+if TYPE_CHECKING:
+    from bilevel_core.record import RunConfig, RunRecord
+
+INFEASIBLE = "infeasible"
+"""Status of a record that stands for a run which was too dear to make."""
+
+
+class Found(NamedTuple):
+    """What is stored under one key.
+
+    status: of an intact record, else ""; stands: whether the run need not be made again; outdated:
+    why a record of a run does not stand; damaged: what is wrong with the file.
+    """
+
+    status: str = ""
+    stands: bool = False
+    outdated: str = ""
+    damaged: str = ""
+
+
+Stock = Callable[[str], Found]
+"""What is stored under a key; each file is read once."""
+
+
+def stock_of(directory: Path) -> Stock:
+    """The stock of a directory, which need not exist."""
+    is_current = code_check()
+    known: dict[str, Found] = {}
+
+    def find(name: str) -> Found:
+        if name not in known:
+            path = store.path_of(directory, name)
+            known[name] = _judge(store.read(path), is_current) if path.exists() else Found()
+        return known[name]
+
+    return find
+
+
+def code_check() -> Callable[[RunRecord], bool]:
+    """A function that says whether today's code would compute a record.
+
+    It says no where a plug-in is missing.
+    """
+    code = fingerprints()
+
+    def is_current(record: RunRecord) -> bool:
+        return record.code == code(record.config)
+
+    return is_current
+
+
+def fingerprints() -> Callable[[RunConfig], str]:
+    """A function that gives the fingerprint of a run's code, "unavailable" without its plug-in.
+
+    Each pair of solver and family is looked at once.
+    """
+    from bilevel_core.run import code_fingerprint
+
+    known: dict[tuple[str, str, str], str] = {}
+
+    def fingerprint(config: RunConfig) -> str:
+        name = code_of(config)
+        if name not in known:
+            try:
+                known[name] = code_fingerprint(config)
+            except InputError:
+                known[name] = "unavailable"
+        return known[name]
+
+    return fingerprint
+
+
+def code_of(config: RunConfig) -> tuple[str, str, str]:
+    """What decides the code that a run executes."""
+    return config.solver, config.problem, to_json(config.options)
+
+
+def _judge(found: RunRecord | store.Damaged, is_current: Callable[[RunRecord], bool]) -> Found:
+    if isinstance(found, store.Damaged):
+        return Found(damaged=str(found))
+    if found.status == INFEASIBLE:
+        return Found(found.status)
+    if found.status == "failed":
+        return Found(found.status, outdated="they failed")
+    if not is_current(found):
+        return Found(found.status, outdated="their code has changed since")
+    return Found(found.status, stands=True)
