@@ -11,10 +11,24 @@ from bilevel_core.spy import spy_on
 
 KAPPA = 4.0
 SPIED_WHEN_COMPILED = ("hard", "quadratic")  # each spy is a compilation of its own
+RANDOM = [name for name in solvers.names() if solvers.get(name).is_random]
+GAUSSIAN = {"noise": "gaussian"}
+REPLACED = {"noise": "finite_sum"}
+SHUFFLED = {"noise": "finite_sum", "sampling": "shuffled"}
+NOISY = [
+    pytest.param(family, options, id=f"{family}-{'-'.join(options.values())}")
+    for family in ("hard", "logistic", "quadratic", "ramp")
+    for options in (GAUSSIAN, REPLACED, SHUFFLED)
+]
 
 
-def case(solver_name, family, seed=1):
-    problem = problems.make(family, kappa=KAPPA, seed=seed)
+def compiled_too(name, family, options):
+    """Each pair of solver and noise is a compilation of ten seconds: one solver has them all."""
+    return family != "logistic" and (name == "bsa" or family == "hard" and options == GAUSSIAN)
+
+
+def case(solver_name, family, seed=1, **options):
+    problem = problems.make(family, kappa=KAPPA, seed=seed, **options)
     solver = solvers.get(solver_name)
     return problem, solver, params_for(solver, problem, "theory", {}, 1e-2)
 
@@ -41,6 +55,24 @@ def test_ledger_is_what_the_solver_declares(name, family):
 def test_engines_count_and_move_alike(name, family):
     problem, solver, params = case(name, family)
     assert of_solver.engines_agree(problem, solver, params) == ""
+
+
+@pytest.mark.parametrize(("family", "options"), NOISY)
+@pytest.mark.parametrize("name", RANDOM)
+def test_batches_are_counted_by_call_and_by_sample(name, family, options):
+    problem, solver, params = case(name, family, **options)
+    assert of_solver.ledger_against_spy(problem, solver, params, "torch") == ""
+    assert of_solver.ledger_against_declared(problem, solver, params, "torch") == ""
+
+
+@pytest.mark.parametrize(("family", "options"), NOISY)
+@pytest.mark.parametrize("name", RANDOM)
+def test_engines_draw_alike(name, family, options):
+    if not compiled_too(name, family, options):
+        pytest.skip("each solver and family with noise would compile anew")
+    problem, solver, params = case(name, family, **options)
+    assert of_solver.engines_agree(problem, solver, params) == ""
+    assert of_solver.ledger_against_declared(problem, solver, params, "compiled") == ""
 
 
 @pytest.mark.parametrize("name", solvers.names())
