@@ -80,13 +80,20 @@ def read_cells(df: pd.DataFrame, y: str, divide_by: str | None = None) -> Cells:
     logs[row[ok], column[ok]] = np.log(counts[ok])
     rounding = np.zeros(len(points))
     if "outer" in df.columns and y != "outer" and divide_by is None:
-        rounding = _rounding(counts[ok], _numbers(df, "outer")[ok], column[ok], len(points))
+        calls = _numbers(df, _calls_column(df, y))
+        rounding = _rounding(calls[ok], _numbers(df, "outer")[ok], column[ok], len(points))
     logs = np.delete(logs, bad, axis=1)
     rounding = np.delete(rounding, bad)
     points = np.delete(points, bad, axis=0)
     logs = logs[np.isfinite(logs).any(axis=1)]
     crossed = _is_crossed(logs, points[:, 0], points[:, 1])
     return Cells(points[:, 0], -points[:, 1], logs, crossed, excluded, rounding)
+
+
+def _calls_column(df: pd.DataFrame, y: str) -> str:
+    """The column of calls behind a column of samples, whose batches would hide the rounding."""
+    name = y.removeprefix("samples_").removeprefix("batches_")
+    return next((n for n in (f"calls_{name}", name) if n in df.columns), y)
 
 
 def _rounding(counts: Floats, outer: Floats, column: Any, cells: int) -> Floats:

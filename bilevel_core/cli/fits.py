@@ -72,7 +72,7 @@ def to_dict(one: Fitted) -> dict[str, Any]:
 
 def _fit_one(group: Group, solver: str, quantity: str, model: str) -> Fitted:
     from bilevel_core.fit import fit
-    from bilevel_core.report.entries import bounds
+    from bilevel_core.report.entries import bounds, measurable
 
     bound = bounds(group.problem, solver, quantity)[0]
     rows = group.of(solver)
@@ -82,7 +82,7 @@ def _fit_one(group: Group, solver: str, quantity: str, model: str) -> Fitted:
         fitted = fit(rows, y=quantity, model=model)
     except InputError as error:
         return Fitted(group, solver, quantity, None, bound, f"not enough data: {error}")
-    verdict = fitted.verdict(bound) if bound else "no bound"
+    verdict = fitted.verdict(measurable(bound, rows)) if bound else "no bound"
     return Fitted(group, solver, quantity, fitted, bound, verdict)
 
 

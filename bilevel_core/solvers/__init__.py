@@ -5,7 +5,8 @@ params, state) -> State`, `cost_per_step(params, k)`, `theory(constants, eps) ->
 optionally `outer_bound(constants, eps) -> float` and the line `GUARANTEE`, and decorates `step`
 with `register_solver(name)`.  A solver that draws random numbers (batches, the length of a series)
 also holds `samples_per_step(params, k)`, what a step costs in samples.  `predicted_outer(
-constants, eps)` says roughly how many steps to expect, where there is no bound.
+constants, eps)` says roughly how many steps to expect, where T/beta does not: a parameter named
+`beta` is taken to be the outer step size.
 """
 
 from __future__ import annotations

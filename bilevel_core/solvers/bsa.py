@@ -123,8 +123,3 @@ def estimator_moment(constants: Constants, b: int) -> float:
     """
     square = constants.M**2 + constants.sigma**2
     return 2.0 * square * (1.0 + 2.0 * constants.L * b / constants.mu)
-
-
-def predicted_outer(constants: Constants, eps: float) -> float:
-    """2 gap/(beta eps): K when the step alone decides it."""
-    return 2.0 * constants.gap / (theory(constants, eps).beta * eps)

@@ -92,8 +92,3 @@ def theory(constants: Constants, eps: float) -> Params:
     return Params(
         own.alpha, own.beta, own.eta, own.D, own.Q, own.S, mean, own.D_f, own.D_g, own.first_D
     )
-
-
-def predicted_outer(constants: Constants, eps: float) -> float:
-    """An eighth of stocBiO's bound."""
-    return stocbio.outer_bound(constants, eps) / 8.0

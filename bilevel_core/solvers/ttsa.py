@@ -91,8 +91,3 @@ def theory(constants: Constants, eps: float) -> Params:
         alpha * mu * math.sqrt(eps / (48.0 * V)) / (constants.kappa * L_y),
     )
     return Params(alpha, beta, 1.0 / L, b)
-
-
-def predicted_outer(constants: Constants, eps: float) -> float:
-    """2 gap/(beta eps): K when the step alone decides it."""
-    return 2.0 * constants.gap / (theory(constants, eps).beta * eps)

@@ -91,6 +91,14 @@ def _merge_one(path: Path, destination: Path, is_current: Callable[[RunRecord], 
         return "replaced"
     if outcome(old.to_dict()) == outcome(new.to_dict()):
         return "present"
+    if old.status != new.status and "infeasible" in (old.status, new.status):
+        # A run beats the note that it would be too dear.
+        if new.status == "infeasible":
+            return "present"
+        store.write(destination, new)
+        return "replaced"
+    if old.status == new.status == "infeasible":
+        return "present"  # predicted for another budget
     if is_current(old) == is_current(new):
         progress.say(f"conflict: {target} and {path} differ in what they measured; kept the first")
         return "conflicts"

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 from bilevel_core.errors import InputError
 from bilevel_core.sweep import atomic
 from bilevel_core.sweep.keys import digest, key, to_json
+from bilevel_core.sweep.packing import packed, unpacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +56,7 @@ def write(directory: Path, record: RunRecord) -> Path:
         ValueError: the record holds NaN or an infinity.
         OSError: the file cannot be written.
     """
-    text = to_json(record.to_dict())
+    text = to_json(packed(record.to_dict()))
     path = path_of(directory, key(record.config))
     path.parent.mkdir(parents=True, exist_ok=True)
     document = f'{{"format":{FORMAT},"checksum":"{digest(text)}","record":{text}}}\n'
@@ -83,7 +84,7 @@ def read(path: Path) -> RunRecord | Damaged:
     if digest(to_json(content)) != checksum:
         return Damaged(path, "the content does not match its checksum: edited")
     try:
-        record = RunRecord.from_dict(content)
+        record = RunRecord.from_dict(unpacked(content))
         expected = key(record.config)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         return Damaged(path, f"not a record of this version: {error!r}")
