@@ -98,7 +98,7 @@ def run_many(
     chosen = engine or first.engines[0]
     levels = _levels(eps)
     found = get(solver)
-    repetitions = NOISE_SEEDS if noise_seeds is None and found.is_random else noise_seeds or ()
+    repeated = repetitions(noise_seeds, found)
     configs = [
         RunConfig(
             problem=problem.name,
@@ -114,7 +114,7 @@ def run_many(
             device=device,
             max_outer=max_outer,
             max_seconds=max_seconds,
-            noise_seeds=tuple(repetitions),
+            noise_seeds=repeated,
         )
         for i, problem in enumerate(instances)
     ]
@@ -195,6 +195,20 @@ def _levels(eps: float | Sequence[float]) -> tuple[float, ...]:
         ):
             raise InputError(f"eps: expected finite numbers > 0, got {value!r}")
     return tuple(sorted({float(value) for value in values}, reverse=True))
+
+
+def repetitions(noise_seeds: Sequence[int] | None, solver: Solver) -> tuple[int, ...]:
+    """The noise seeds of a run: those given, or `NOISE_SEEDS` of a solver that is random.
+
+    Raises:
+        InputError: no sequence.
+    """
+    if noise_seeds is None:
+        return NOISE_SEEDS if solver.is_random else ()
+    given: Any = noise_seeds.tolist() if isinstance(noise_seeds, np.ndarray) else noise_seeds
+    if not isinstance(given, Sequence):
+        raise InputError(f"noise_seeds: expected different integers >= 0, got {noise_seeds!r}")
+    return tuple(given)
 
 
 def _check(config: RunConfig, problem: Problem) -> None:

@@ -10,7 +10,14 @@ from typing import Annotated
 import typer
 
 from bilevel_core.cli.guard import CommandError
-from bilevel_core.cli.parse import family_options, integer, levels, number, solver_parameters
+from bilevel_core.cli.parse import (
+    family_options,
+    integer,
+    levels,
+    number,
+    seeds,
+    solver_parameters,
+)
 from bilevel_core.cli.preview import print_preview
 from bilevel_core.cli.text import describe, print_record
 from bilevel_core.errors import InputError
@@ -37,6 +44,10 @@ def run(
     option: Annotated[
         list[str] | None, typer.Option(help="key=value: a family option; repeatable.")
     ] = None,
+    noise_seeds: Annotated[
+        str | None,
+        typer.Option(help="S[,S...]: repetitions of a random solver; default: 0,1,2,3,4."),
+    ] = None,
     max_outer: Annotated[
         int, typer.Option(parser=integer, help="Budget of outer iterations.")
     ] = 1_000_000,
@@ -49,7 +60,8 @@ def run(
 
     Exit code 1 when the run diverged or failed.
     """
-    from bilevel_core.run import execute, validate
+    from bilevel_core.run import execute, repetitions, validate
+    from bilevel_core.solvers import get
     from bilevel_core.sweep.specification import default_engine
 
     config = RunConfig(
@@ -66,6 +78,7 @@ def run(
         device=device,
         max_outer=max_outer,
         max_seconds=max_seconds,
+        noise_seeds=repetitions(seeds(noise_seeds), get(solver)),
     )
     if not engine:
         config = dataclasses.replace(config, engine=default_engine(config))

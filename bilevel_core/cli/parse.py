@@ -35,6 +35,17 @@ def levels(text: str) -> tuple[float, ...]:
     return tuple(sorted(found, reverse=True))
 
 
+def seeds(text: str | None) -> tuple[int, ...] | None:
+    """Integers from "S,S,...", None where nothing was given."""
+    if text is None:
+        return None
+    try:
+        return tuple(int(piece) for piece in text.split(","))
+    except ValueError:
+        message = f"--noise-seeds: expected integers separated by commas, got {text!r}"
+        raise InputError(message) from None
+
+
 def family_options(texts: Sequence[str] | None) -> dict[str, bool | int | float | str]:
     """Options of a problem family from "key=value" words."""
     return {name: _scalar(text) for name, text in _pairs("--option", texts).items()}

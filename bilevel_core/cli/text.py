@@ -23,18 +23,24 @@ def describe(config: RunConfig) -> str:
 
 
 def print_record(record: RunRecord) -> None:
-    """Counts at each eps and criterion, then how the run ended."""
-    columns = ("eps", "criterion", *HEADS.values())
-    print_table(
-        f"{describe(record.config)}, policy {record.config.policy}",
-        columns,
-        (
-            [f"{row['eps']:g}", row["criterion"], *(_count(row[name]) for name in HEADS)]
-            for row in record.rows()
-        ),
-    )
+    """Counts at each eps and criterion, then how the run ended; of batches also the samples."""
+    rows = record.rows()
+    title = f"{describe(record.config)}, policy {record.config.policy}"
+    repeated = len(record.config.noise_seeds)
+    _print_counts(f"{title}, mean of {repeated} noise seeds" if repeated else title, rows, "")
+    if repeated:
+        _print_counts("the same in samples", rows, "samples_")
     reason = f": {record.reason}" if record.reason else ""
     typer.echo(f"{record.status}{reason} ({record.seconds:.3g} s)")
+
+
+def _print_counts(title: str, rows: Sequence[dict[str, Any]], prefix: str) -> None:
+    names = [name if name == "outer" else prefix + name for name in HEADS]
+    print_table(
+        title,
+        ("eps", "criterion", *HEADS.values()),
+        ([f"{r['eps']:g}", r["criterion"], *(_count(r[name]) for name in names)] for r in rows),
+    )
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
