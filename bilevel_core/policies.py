@@ -10,19 +10,17 @@ from bilevel_core.errors import InputError, unknown_name
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import Solver, make_params
 
-POLICIES = ("theory", "sharp", "custom")
+POLICIES = ("theory", "sharp", "tuned", "custom")
 
 
 def constants_for(policy: str, problem: Problem) -> Constants:
     """The constants that a policy reads: the certified ones, with the exact L_Phi for "sharp".
 
+    "tuned" and "custom" read none; theirs are the certified ones, too.
+
     Raises:
         InputError: unknown policy, or "sharp" on a problem whose exact L_Phi is not known.
     """
-    if policy == "tuned":
-        raise InputError(
-            "params: policy 'tuned' is not available yet; allowed: theory, sharp, or a dict"
-        )
     if policy not in POLICIES:
         raise unknown_name("policy", policy, POLICIES)
     if policy != "sharp":
@@ -36,15 +34,28 @@ def constants_for(policy: str, problem: Problem) -> Constants:
 
 
 def params_for(
-    solver: Solver, problem: Problem, policy: str, overrides: Mapping[str, Any], eps: float
+    solver: Solver,
+    problem: Problem,
+    policy: str,
+    overrides: Mapping[str, Any],
+    eps: float,
+    tuned: Mapping[str, Any] | None = None,
 ) -> Any:
     """The solver's Params for one eps: those of the policy, with some set by hand.
 
-    Under "custom" all of them are set by hand.
+    Under "custom" all of them are set by hand.  tuned: what `tuning.tune` found for this eps, which
+    "tuned" alone needs.
 
     Raises:
-        InputError: a parameter is unknown, missing, or out of range.
+        InputError: a parameter is unknown, missing, or out of range; "tuned" without a search.
     """
     constants = constants_for(policy, problem)
-    given = {} if policy == "custom" else solver.theory(constants, eps)._asdict()
-    return make_params(solver, given | dict(overrides))
+    if policy == "custom":
+        given: Mapping[str, Any] = {}
+    elif policy == "tuned":
+        if tuned is None:
+            raise InputError(f"tuned: policy 'tuned' needs the result of a search, got {tuned!r}")
+        given = tuned
+    else:
+        given = solver.theory(constants, eps)._asdict()
+    return make_params(solver, {**given, **overrides})

@@ -19,13 +19,16 @@ from bilevel_core.errors import InputError, plain_reason, unknown_name
 from bilevel_core.fingerprint import fingerprint
 from bilevel_core.interrupts import deferred
 from bilevel_core.oracle import family_functions
-from bilevel_core.policies import constants_for, params_for
+from bilevel_core.passes import TUNED, Pass, Tune, check_tuning, passes_of, searched
+from bilevel_core.policies import constants_for
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig, RunRecord, slot_counts
 from bilevel_core.sampled import sampled_functions
 from bilevel_core.solvers import Solver, get, names
 from bilevel_core.streams import open_generators
 
+THEOREM = ("theory", "sharp")
+"""Policies whose parameters are a theorem's, so that its bound on K holds."""
 _WORST_FIRST = ("failed", "diverged", "censored", "ok")
 NOISE_SEEDS = (0, 1, 2, 3, 4)
 """Repetitions of a run with random oracles, unless others are asked for."""
@@ -45,12 +48,14 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] = lambda outer: None,
     noise_seeds: Sequence[int] | None = None,
+    tuning: Mapping[str, Any] | None = None,
 ) -> RunRecord:
     """Run a solver on a problem until every eps is reached; eps bounds ||grad Phi||^2.
 
-    params: a policy ("theory" or "sharp"), or a dict of the solver's parameters; `overrides` sets
-    some on top of a policy.  engine: "compiled" or "torch", by default the first that can run the
-    problem.
+    params: a policy ("theory", "sharp" or "tuned"), or a dict of the solver's parameters;
+    `overrides` sets some on top of a policy; `tuning` holds settings of the search behind "tuned"
+    (`bilevel_core.tuning.settings`).
+    engine: "compiled" or "torch", by default the first that can run the problem.
     criterion: "average" ((1/K) sum over the first K iterates) or "first" (the first iterate).
     max_outer: at least 1; max_seconds: None or positive.  A run that goes wrong ends in the status
     of its record.
@@ -62,7 +67,7 @@ def run(
     """
     return run_many(
         [problem], solver, eps, params, engine, device, criterion, max_outer, max_seconds,
-        None if seed is None else [seed], overrides, progress, noise_seeds,
+        None if seed is None else [seed], overrides, progress, noise_seeds, tuning,
     )[0]  # fmt: skip
 
 
@@ -80,6 +85,7 @@ def run_many(
     overrides: Mapping[str, Any] | None = None,
     progress: Callable[[int], None] = lambda outer: None,
     noise_seeds: Sequence[int] | None = None,
+    tuning: Mapping[str, Any] | None = None,
 ) -> list[RunRecord]:
     """Run a solver on several instances; on the torch engine as one batch where parameters agree.
 
@@ -115,13 +121,16 @@ def run_many(
             max_outer=max_outer,
             max_seconds=max_seconds,
             noise_seeds=repeated,
+            tuning=tuning or {},
         )
         for i, problem in enumerate(instances)
     ]
     for config, problem in zip(configs, instances, strict=True):
         _check(config, problem)
+    tune = searched()
     plans = [
-        _plan(config, found, problem) for config, problem in zip(configs, instances, strict=True)
+        passes_of(config, found, problem, tune)
+        for config, problem in zip(configs, instances, strict=True)
     ]
     if chosen == "torch" and all(plan == plans[0] for plan in plans):
         return _run_batch(configs, found, list(instances), plans[0], progress)
@@ -131,8 +140,14 @@ def run_many(
     ]
 
 
-def execute(config: RunConfig, progress: Callable[[int], None] = lambda outer: None) -> RunRecord:
+def execute(
+    config: RunConfig,
+    progress: Callable[[int], None] = lambda outer: None,
+    tune: Tune | None = None,
+) -> RunRecord:
     """Make the problem that a configuration names, and run it.
+
+    tune: where searches under policy "tuned" come from; they are made on the spot by default.
 
     Raises:
         InputError: the configuration is not allowed.
@@ -140,7 +155,7 @@ def execute(config: RunConfig, progress: Callable[[int], None] = lambda outer: N
     problem = make_problem(config)
     _check(config, problem)
     solver = get(config.solver)
-    plan = _plan(config, solver, problem)
+    plan = passes_of(config, solver, problem, tune or searched())
     return _run_batch([config], solver, [problem], plan, progress)[0]
 
 
@@ -152,7 +167,8 @@ def validate(config: RunConfig) -> None:
     """
     problem = make_problem(config)
     _check(config, problem)
-    _plan(config, get(config.solver), problem)
+    if config.policy != TUNED:
+        passes_of(config, get(config.solver), problem, searched())
 
 
 def make_problem(config: RunConfig) -> Problem:
@@ -236,6 +252,7 @@ def _check(config: RunConfig, problem: Problem) -> None:
     if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
         raise InputError(f"max_seconds: expected a finite number > 0, got {seconds!r}")
     _check_noise(config, problem)
+    check_tuning(config, get(config.solver), problem)
 
 
 def _check_noise(config: RunConfig, problem: Problem) -> None:
@@ -257,17 +274,6 @@ def _check_noise(config: RunConfig, problem: Problem) -> None:
             f"solver: {config.solver!r} needs exact oracles, which {problem.name!r} with "
             f"noise={problem.noise!r} does not have; expected one of {', '.join(random)}"
         )
-
-
-def _plan(
-    config: RunConfig, solver: Solver, problem: Problem
-) -> list[tuple[Any, tuple[float, ...]]]:
-    """The passes a run needs: parameters, and the eps that share them."""
-    plan: dict[Any, list[float]] = {}
-    for eps in config.eps:
-        params = params_for(solver, problem, config.policy, config.overrides, eps)
-        plan.setdefault(params, []).append(eps)
-    return [(params, tuple(levels)) for params, levels in plan.items()]
 
 
 def _session(config: RunConfig, solver: Solver, instances: list[Problem], params: Any) -> Session:
@@ -293,58 +299,74 @@ def _run_batch(
     configs: list[RunConfig],
     solver: Solver,
     instances: list[Problem],
-    plan: list[tuple[Any, tuple[float, ...]]],
+    plan: list[Pass],
     progress: Callable[[int], None],
 ) -> list[RunRecord]:
     config = configs[0]
-    results: list[list[tuple[Any, tuple[float, ...], Track]]] = [[] for _ in instances]
+    results: list[list[tuple[Pass, Track]]] = [[] for _ in instances]
     seconds = 0.0
-    for params, levels in plan:
+    for each in plan:
         try:
-            session = _session(config, solver, instances, params)
-            # A run that overflows ends in its status; NumPy need not warn of it as well.
-            with deferred() as let_out, np.errstate(over="ignore", invalid="ignore"):
-
-                def look(outer: int) -> None:
-                    let_out(outer)
-                    progress(outer)
-
-                tracks = drive(
-                    session, levels, config.criterion, config.max_outer, config.max_seconds, look
-                )
-            seconds += session.seconds
+            tracks, spent = _drive(config, solver, instances, each, progress)
+            seconds += spent
         except InputError:
             raise
         except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: it ends this run
             tracks = [Track(status="failed", reason=plain_reason(error)) for _ in instances]
         for result, track in zip(results, tracks, strict=True):
-            result.append((params, levels, track))
+            result.append((each, track))
     return [
         _record(own, solver, problem, result, seconds / len(configs))
         for own, problem, result in zip(configs, instances, results, strict=True)
     ]
 
 
+def _drive(
+    config: RunConfig,
+    solver: Solver,
+    instances: list[Problem],
+    each: Pass,
+    progress: Callable[[int], None],
+) -> tuple[list[Track], float]:
+    """The tracks of one pass, and its seconds in outer steps."""
+    if each.tuning is not None and each.params is None:
+        return [Track(status="censored", reason=each.tuning.failure) for _ in instances], 0.0
+    session = _session(config, solver, instances, each.params)
+    # A run that overflows ends in its status; NumPy need not warn of it as well.
+    with deferred() as let_out, np.errstate(over="ignore", invalid="ignore"):
+
+        def look(outer: int) -> None:
+            let_out(outer)
+            progress(outer)
+
+        tracks = drive(
+            session, each.eps, config.criterion, config.max_outer, config.max_seconds, look
+        )
+    return tracks, session.seconds
+
+
 def _record(
     config: RunConfig,
     solver: Solver,
     problem: Problem,
-    result: list[tuple[Any, tuple[float, ...], Track]],
+    result: list[tuple[Pass, Track]],
     seconds: float,
 ) -> RunRecord:
-    worst = min((track for _, _, track in result), key=lambda t: _WORST_FIRST.index(t.status))
+    worst = min((track for _, track in result), key=lambda t: _WORST_FIRST.index(t.status))
     bounds = _bounds(config, solver, problem)
     passes = [
         {
-            "eps": list(levels),
-            "params": params._asdict(),
+            "eps": list(each.eps),
+            "params": each.named,
             "status": track.status,
             "reason": track.reason,
             "outer": track.outer,
             "spent": {} if track.spent is None else slot_counts(track.spent[0]),
-            "outer_bound": {repr(eps): bounds[eps] for eps in levels if eps in bounds},
+            "outer_bound": {repr(eps): bounds[eps] for eps in each.eps if eps in bounds},
         }
-        for params, levels, track in result
+        | _only_random(solver, track)
+        | ({} if each.tuning is None else {"tuning": each.tuning.summary()})
+        for each, track in result
     ]
     hits = [
         {
@@ -354,13 +376,13 @@ def _record(
             "calls": slot_counts(hit.ledger[0]),
             "samples": slot_counts(hit.ledger[1]),
         }
-        for _, _, track in result
+        for _, track in result
         for hit in track.hits
     ]
-    _, last_levels, last = result[-1]
+    last_pass, last = result[-1]
     trajectory = [
         {
-            "eps": last_levels[-1],
+            "eps": last_pass.eps[-1],
             "outer": k,
             "squared": s,
             "average": a,
@@ -384,8 +406,15 @@ def _record(
     )
 
 
+def _only_random(solver: Solver, track: Track) -> dict[str, Any]:
+    """What a pass with batches spent in samples."""
+    if not solver.is_random or track.spent is None:
+        return {}
+    return {"spent_samples": slot_counts(track.spent[1])}
+
+
 def _bounds(config: RunConfig, solver: Solver, problem: Problem) -> dict[float, float]:
-    if solver.outer_bound is None or config.policy == "custom" or config.overrides:
+    if solver.outer_bound is None or config.policy not in THEOREM or config.overrides:
         return {}
     constants = constants_for(config.policy, problem)
     return {eps: float(solver.outer_bound(constants, eps)) for eps in config.eps}

@@ -62,9 +62,12 @@ def in_columns(streams: Sequence[tuple[Any, ...]]) -> tuple[Columns, ...]:
 
 
 def stream_of(oracle: Oracle, kind: int) -> Any:
-    """The stream of a slot or of `CHOICES`; only instances that the oracle serves will draw."""
+    """The stream of a slot or of `CHOICES`; only instances that the oracle serves will draw.
+
+    One instance has no columns: whatever still runs draws.
+    """
     found = oracle.streams[kind]
-    if oracle.active is None:
+    if oracle.active is None or not isinstance(found, Columns):
         return found
     return found._replace(active=np.asarray(oracle.active.cpu()))
 

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from bilevel_core.errors import InputError
 from bilevel_core.problem import Problem
 from problems.checks import choice, number
 from problems.finite_sum import make_finite_sum
@@ -34,23 +35,31 @@ def make_noisy(
 ) -> Problem:
     """The stochastic form of a family that `make_base` makes from a condition number.
 
-    options: noise, sigma > 0 (bound on the root mean square deviation of a sample's gradients), and
-    for a finite sum sampling, "replacement" or "shuffled" epochs.
+    options: noise, sigma > 0 (bound on the root mean square deviation of a sample's gradients; not
+    where the samples are the family's own), and for a finite sum sampling, "replacement" or
+    "shuffled" epochs.
 
     Raises:
         InputError: an option is out of range.
     """
     noise = choice("noise", options["noise"], KINDS)
     if noise == "gaussian":
+        _refuse("sampling", options, "noise='gaussian' draws no samples from a pool")
         sigma = number("sigma", options.get("sigma", OPTIONS["sigma"].default))
         return _with_options(add_gaussian_noise(make_base(kappa), sigma), {"sigma": sigma})
     sampling = choice("sampling", options.get("sampling", "replacement"), SAMPLINGS)
     own = OWN_SAMPLES.get(type(make_base(kappa).data))
     if own is not None:
+        _refuse("sigma", options, "the noise of this family's finite sum is that of its data")
         return _with_options(own(make_base, kappa, sampling), {"sampling": sampling})
     sigma = number("sigma", options.get("sigma", OPTIONS["sigma"].default))
     problem = make_finite_sum(make_base, kappa, seed, sigma, sampling)
     return _with_options(problem, {"sigma": sigma, "sampling": sampling})
+
+
+def _refuse(name: str, options: Mapping[str, Any], reason: str) -> None:
+    if name in options:
+        raise InputError(f"{name}: {reason}; expected none, got {options[name]!r}")
 
 
 def _with_options(problem: Problem, options: Mapping[str, Any]) -> Problem:

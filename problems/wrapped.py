@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from bilevel_core.arrays import Array
@@ -54,6 +55,7 @@ def _g(data: Any, x: Array, y: Array) -> Array:
 WRAPPED = Family(_grad_x_f, _grad_y_f, _grad_x_g, _grad_y_g, _jvp, _hvp, _f, _g)
 
 
+@functools.cache
 def wrapped_forms(forms: ClosedForms | None) -> ClosedForms | None:
     """The closed forms of wrapped data, for the data around it."""
     if forms is None:

@@ -31,16 +31,28 @@ class RepeatedSession:
         return np.concatenate([session.iterate() for session in self._sessions], axis=1)
 
     def advance(self, n: int) -> Chunk:
-        """Run up to n outer steps of every repetition; as many as all of them made."""
+        """Run up to n outer steps of every repetition; as many as all of them made.
+
+        The mean is not finite where one repetition's is not, nor where one stopped before others.
+
+        Raises:
+            OverflowError: a count has left the whole numbers.
+        """
         chunks = [session.advance(n) for session in self._sessions]
         done = min(len(chunk.squared) for chunk in chunks)
         squared = np.concatenate([chunk.squared[:done] for chunk in chunks], axis=1)
         ledgers = np.concatenate([chunk.ledgers[: done + 1] for chunk in chunks], axis=1)
+        if (ledgers < 0).any():
+            raise OverflowError("more than 9.2e18 samples, which the ledger's int64 cannot hold")
         moved = np.concatenate([chunk.moved for chunk in chunks])
         groups = (self.batch, self._repetitions)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = squared.reshape(done, *groups).mean(axis=2)
-        return Chunk(mean, _rounded_mean(ledgers, groups), np.asarray(moved.reshape(groups).any(axis=1)))
+        if any(len(chunk.squared) > done for chunk in chunks):
+            # Only one that has left the finite numbers stops; the others are now ahead of it.
+            mean[-1] = np.nan
+        any_moved = moved.reshape(groups).any(axis=1)
+        return Chunk(mean, _rounded_mean(ledgers, groups), np.asarray(any_moved))
 
 
 def _rounded_mean(ledgers: np.ndarray, groups: tuple[int, int]) -> np.ndarray:

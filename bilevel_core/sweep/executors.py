@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from bilevel_core import interrupts
 from bilevel_core.errors import InputError
 from bilevel_core.record import RunConfig
-from bilevel_core.sweep import progress, store
+from bilevel_core.sweep import progress, store, tunings
 from bilevel_core.sweep.keys import key
 
 # Seconds between two looks of a worker at whether the sweep that started it still exists.
@@ -51,7 +51,7 @@ def work(directory: Path, config: RunConfig) -> Outcome:
     pin_torch(config.engine)
     with interrupts.deferred() as stop_if_asked:
         try:
-            record = execute(config, stop_if_asked)
+            record = execute(config, stop_if_asked, tunings.kept(directory, stop_if_asked))
         except InputError as error:
             return Outcome(config, "failed", str(error))
         try:

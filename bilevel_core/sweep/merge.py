@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bilevel_core.errors import InputError
-from bilevel_core.sweep import lock, progress, store
+from bilevel_core.sweep import lock, progress, store, tunings
 from bilevel_core.sweep.plan import code_check
 
 if TYPE_CHECKING:
@@ -59,7 +59,16 @@ def merge(sources: Sequence[Path], destination: Path) -> MergeSummary:
         is_current = code_check()
         for path in (path for paths in found for path in paths):
             counts[_merge_one(path, destination, is_current)] += 1
+        _merge_searches(sources, destination)
     return MergeSummary(**counts)
+
+
+def _merge_searches(sources: Sequence[Path], destination: Path) -> None:
+    """Copy the searches behind tuned runs that the destination does not hold."""
+    for path in (path for source in sources for path in tunings.paths(source)):
+        found = tunings.read(path)
+        if found is not None and tunings.read(tunings.path_of(destination, found.key)) is None:
+            tunings.write(destination, found)
 
 
 def outcome(content: Any) -> Any:

@@ -38,12 +38,14 @@ def _column(values: list[Any]) -> Any:
 
 def _points(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     length = next(len(values) for values in columns.values() if isinstance(values, list))
-    unfolded = {name: _unfolded(values, length) for name, values in columns.items()}
-    return [dict(zip(unfolded, point, strict=True)) for point in zip(*unfolded.values(), strict=True)]
+    return _rows({name: _unfolded(values, length) for name, values in columns.items()})
+
+
+def _rows(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _unfolded(values: Any, length: int) -> list[Any]:
     if isinstance(values, dict):
-        parts = {name: _unfolded(part, length) for name, part in values.items()}
-        return [dict(zip(parts, point, strict=True)) for point in zip(*parts.values(), strict=True)]
-    return [values] * length if isinstance(values, int) else values
+        return _rows({name: _unfolded(part, length) for name, part in values.items()})
+    return [values] * length if isinstance(values, int) else list(values)

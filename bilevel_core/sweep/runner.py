@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bilevel_core import interrupts
 from bilevel_core.errors import InputError
 from bilevel_core.record import RunRecord
-from bilevel_core.sweep import atomic, feasibility, lock, plan, progress, store
+from bilevel_core.sweep import atomic, feasibility, lock, plan, progress, store, tunings
 from bilevel_core.sweep.executors import Outcome, choose
 from bilevel_core.sweep.forecast import Forecaster, forecaster
 from bilevel_core.sweep.keys import key, to_json
@@ -111,9 +111,10 @@ def _compute(out: Path, todo: plan.Plan, jobs: int) -> list[Outcome]:
             progress.shown(len(todo.pending), sum(map(todo.work, todo.pending))) as advance,
             interrupts.after_writes(lambda: store.being_written(out)),
         ):
-            for outcome in execute(out, todo.pending):
-                outcomes.append(outcome)
-                advance(todo.work(outcome.config))
+            for batch in tunings.first_of_each(todo.pending):
+                for outcome in execute(out, batch) if batch else ():
+                    outcomes.append(outcome)
+                    advance(todo.work(outcome.config))
     except KeyboardInterrupt:
         store.remove_leftovers(out)
         kept = todo.kept.total()

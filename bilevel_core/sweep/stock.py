@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bilevel_core.errors import InputError
-from bilevel_core.sweep import store
+from bilevel_core.sweep import store, tunings
 from bilevel_core.sweep.keys import to_json
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def code_check() -> Callable[[RunRecord], bool]:
     code = fingerprints()
 
     def is_current(record: RunRecord) -> bool:
-        return record.code == code(record.config)
+        return record.code == code(record.config) and tunings.is_current(record)
 
     return is_current
 

@@ -1,0 +1,96 @@
+"""Searches for parameters, kept beside the runs: one JSON file a search, DIR/tuning/KEY.json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bilevel_core.errors import InputError
+from bilevel_core.passes import TUNED
+from bilevel_core.sweep import atomic
+from bilevel_core.sweep.keys import to_json
+
+if TYPE_CHECKING:
+    from bilevel_core.record import RunConfig, RunRecord
+    from bilevel_core.tuning import Tuning
+
+
+def path_of(directory: Path, key: str) -> Path:
+    """Where the search with this key is kept."""
+    return directory / "tuning" / f"{key}.json"
+
+
+def paths(directory: Path) -> list[Path]:
+    """All kept searches, sorted."""
+    return sorted(
+        path for path in (directory / "tuning").glob("*.json") if not path.name.startswith(".")
+    )
+
+
+def read(path: Path) -> Tuning | None:
+    """A kept search; None where there is none, or the file cannot be believed."""
+    from bilevel_core.tuning import Tuning
+
+    try:
+        found = Tuning.from_dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, InputError):
+        return None
+    return found if found.key == path.stem else None
+
+
+def write(directory: Path, tuning: Tuning) -> None:
+    """Keep a search.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = path_of(directory, tuning.key)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(path, to_json(tuning.to_dict()) + "\n")
+
+
+def kept(directory: Path, progress: Callable[[int], None]) -> Callable[[RunConfig, float], Tuning]:
+    """A function that looks a search up, and makes and keeps it where there is none."""
+    from bilevel_core.run import execute
+    from bilevel_core.tuning import tune, tuning_key
+
+    def look_up(config: RunConfig, eps: float) -> Tuning:
+        found = read(path_of(directory, tuning_key(config, eps)))
+        if found is None:
+            found = tune(config, eps, lambda trial: execute(trial, progress))
+            write(directory, found)
+        return found
+
+    return look_up
+
+
+def keys(config: RunConfig) -> tuple[str, ...]:
+    """The keys of the searches behind a run; none under other policies than "tuned"."""
+    if config.policy != TUNED:
+        return ()
+    from bilevel_core.tuning import tuning_key
+
+    return tuple(tuning_key(config, eps) for eps in config.eps)
+
+
+def is_current(record: RunRecord) -> bool:
+    """Whether today's search would give a tuned run its parameters; true of other runs."""
+    stored = tuple(each.get("tuning", {}).get("key") for each in record.passes)
+    return record.config.policy != TUNED or stored == keys(record.config)
+
+
+def first_of_each(configs: list[RunConfig]) -> tuple[list[RunConfig], list[RunConfig]]:
+    """Runs that make a search that no run before them makes, and the others.
+
+    The first ones go first, or several workers would make one search at a time each.
+    """
+    seen: set[str] = set()
+    first: list[RunConfig] = []
+    others: list[RunConfig] = []
+    for config in configs:
+        own = set(keys(config))
+        (first if own - seen else others).append(config)
+        seen |= own
+    return first, others
