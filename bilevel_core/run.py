@@ -384,11 +384,10 @@ def _record(
         {
             "eps": last_pass.eps[-1],
             "outer": k,
-            "squared": s,
-            "average": a,
+            "squared": _rounded(s),
+            "average": _rounded(a),
             "calls": slot_counts(ledger[0]),
         }
-        | ({"samples": slot_counts(ledger[1])} if solver.is_random else {})
         for k, s, a, ledger in last.trajectory
         if math.isfinite(s) and math.isfinite(a)
     ]
@@ -404,6 +403,11 @@ def _record(
         seconds=seconds,
         code=_fingerprint(solver, problem),
     )
+
+
+def _rounded(value: float) -> float:
+    """Eight digits: a trajectory is for the eye, and hits are stored by themselves."""
+    return float(f"{value:.8g}")
 
 
 def _only_random(solver: Solver, track: Track) -> dict[str, Any]:

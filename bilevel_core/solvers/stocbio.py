@@ -96,7 +96,7 @@ def theory(constants: Constants, eps: float) -> Params:
     """Theorem 3 with explicit constants: each of its error terms is at most eps/8 or eps/16.
 
     alpha = 2/(L + mu), beta = 1/(4 L_Phi), eta = 1/L; S = 32 L_y^2 sigma^2/(L mu eps), D_f = D_g =
-    B = 16 kappa^2 M^2/eps, Q + 1 = log(kappa M sqrt(32/eps))/-log(1 - eta mu), D = log 5/(2 log
+    B = 16 kappa^2 M^2/eps (sigma in place of M where noise without a bound has sigma > M), Q + 1 = log(kappa M sqrt(32/eps))/-log(1 - eta mu), D = log 5/(2 log
     ((kappa + 1)/(kappa - 1))), first_D brings the start's error down by (1 + kappa)^2.
     """
     kappa, L, mu, M = constants.kappa, constants.L, constants.mu, constants.M
@@ -106,7 +106,7 @@ def theory(constants: Constants, eps: float) -> Params:
     contraction = math.log((kappa + 1.0) / (kappa - 1.0))
     D = max(1, math.ceil(math.log(5.0) / (2.0 * contraction)))
     S = math.ceil(32.0 * constants.L_y**2 * constants.sigma**2 / (L * mu * eps))
-    batch = max(1, math.ceil(16.0 * kappa**2 * M**2 / eps))
+    batch = max(1, math.ceil(16.0 * kappa**2 * max(M, constants.sigma) ** 2 / eps))
     return Params(
         alpha=2.0 / (L + mu),
         beta=1.0 / (4.0 * constants.L_Phi),

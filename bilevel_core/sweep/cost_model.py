@@ -11,7 +11,8 @@ within 20 % of T/beta by every deterministic solver whose gradient is accurate f
 too small where that is not so (BA on quadratic problems wastes of order kappa^4 steps first), and
 too large for a solver whose x never moves (FO-ITD-BiO where grad_x f = 0), or under criterion
 "first" where the flow is too stiff to follow. Under policy "tuned" the parameters are not known
-beforehand; those of the theorem with the exact L_Phi stand for them, without the search for them.
+beforehand: outer steps of 1/L_Phi, as sharp as it is known, and `TUNED_CALLS` calls each stand for
+what a search finds; of a random solver, whose noise asks for shorter steps, that is too little.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ NODES_PER_OCTAVE = 4
 """Where loops grow with k, their cost is looked at so often per factor of two in k."""
 TOWARDS_MOST = 0.4
 """Weight of log(most) against log(least) in a step whose loops stop by a tolerance; of HOAG's."""
+TUNED_CALLS = 10.0
+"""Calls of an outer step with tuned parameters: few inner and linear steps do."""
 LARGEST = 1e300
 """Stands for counts that no float holds, since JSON knows no infinity."""
 
@@ -66,23 +69,40 @@ def predict(
     """
     policy = _stand_in(config.policy, problem)
     constants = constants_for(policy, problem)
-    by_theory = policy != "custom" and not config.overrides
     found = []
     for eps in config.eps:
         params = params_for(solver, problem, policy, config.overrides, eps)
-        outer, bound = steps_by_size(params, constants, times[eps]), None
-        if by_theory:
-            outer = steps_by_theory(solver, constants, eps, times[eps], outer)
-            bound = None if solver.outer_bound is None else solver.outer_bound(constants, eps)
-            outer = outer if bound is None else min(outer, bound)
-        outer = float(max(1, math.ceil(min(outer, LARGEST))))
-        calls = samples = total(calls_per_step(solver, params), outer)
-        if solver.samples_per_step is not None:
-            samples = total(mean_of(solver.samples_per_step, params), outer)
+        if config.policy == "tuned":
+            outer, bound = _whole(times[eps] * constants.L_Phi), None
+            calls = samples = TUNED_CALLS * outer
+        else:
+            steps, bound = _steps(config, solver, constants, params, eps, times[eps])
+            outer = _whole(steps)
+            calls = total(calls_per_step(solver, params), outer)
+            declared = solver.samples_per_step
+            samples = calls if declared is None else total(mean_of(declared, params), outer)
         calls *= max(1, len(config.noise_seeds))
         passed = eps if config.policy == "tuned" else params
         found.append(Prediction(eps, passed, params._asdict(), outer, calls, samples, bound))
     return tuple(found)
+
+
+def _steps(
+    config: RunConfig, solver: Solver, constants: Constants, params: Any, eps: float, time: float
+) -> tuple[float, float | None]:
+    """Outer steps to eps, and the theorem's bound on them where parameters are the theorem's."""
+    outer = steps_by_size(params, constants, time)
+    if config.policy == "custom" or config.overrides:
+        return outer, None
+    outer = steps_by_theory(solver, constants, eps, time, outer)
+    if solver.outer_bound is None:
+        return outer, None
+    bound = solver.outer_bound(constants, eps)
+    return min(outer, bound), bound
+
+
+def _whole(outer: float) -> float:
+    return float(max(1, math.ceil(min(outer, LARGEST))))
 
 
 def passes(predictions: Sequence[Prediction]) -> list[tuple[Prediction, ...]]:
