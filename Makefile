@@ -57,24 +57,44 @@ $(BENCH) plot $(1)
 endef
 
 .PHONY: bench
-bench: $(READY)  ## measure the paper's deterministic table (quick profile, at most 10 minutes)
+bench: $(READY)  ## measure the paper's two tables (quick profile, at most 20 minutes)
 	$(call measure,benchmarks/sweeps/quick.toml,results/quick)
-	@echo; cat results/quick/tables/table.md
+	$(call measure,benchmarks/sweeps/quick_stochastic.toml,results/quick_stochastic)
+	@echo; cat results/quick/tables/table.md results/quick_stochastic/tables/table.md
 
 .PHONY: bench-full
-bench-full: $(READY)  ## the same on wider ranges and more instances
+bench-full: $(READY)  ## the same on wider ranges and more instances, and tuned; says its time first
 	$(call measure,benchmarks/sweeps/full.toml,results/full)
+	$(call measure,benchmarks/sweeps/full_stochastic.toml,results/full_stochastic)
+	$(call measure,benchmarks/sweeps/full_tuned.toml,results/full_tuned)
+
+.PHONY: tuned
+tuned: $(READY)  ## both tables under tuned parameters (about 20 minutes)
+	$(call measure,benchmarks/sweeps/quick_tuned.toml,results/quick_tuned)
+
+.PHONY: eps-exponents
+eps-exponents: $(READY)  ## exponents of 1/eps at a fixed kappa (about 5 minutes)
+	$(call measure,benchmarks/sweeps/eps_exponents.toml,results/eps_exponents)
+
+.PHONY: ablations
+ablations: $(READY)  ## what warm starts, D, N and independent batches buy (about 2 minutes)
+	$(call measure,benchmarks/sweeps/ablations.toml,results/ablations)
 
 .PHONY: known-exponents
 known-exponents: $(READY)  ## read back the exponents that are known (about 5 minutes)
 	$(call measure,benchmarks/sweeps/known_exponents.toml,results/known_exponents)
 
+REFERENCES := known_exponents quick quick_stochastic quick_tuned eps_exponents ablations
+
 .PHONY: reference
-reference: $(READY)  ## measure again what results/reference/ and the README show
-	$(call measure,benchmarks/sweeps/known_exponents.toml,results/reference/known_exponents)
-	$(call measure,benchmarks/sweeps/quick.toml,results/reference/quick)
+reference: $(READY)  ## measure again what results/ and the README show (about an hour)
+	@for name in $(REFERENCES); do \
+		$(BENCH) sweep benchmarks/sweeps/$$name.toml --out results/reference/$$name --jobs $(JOBS); \
+		$(MAKE) --no-print-directory report-of STORE=results/reference/$$name; \
+	done
 	OMP_NUM_THREADS=1 $(PY) benchmarks/speed.py results/reference/speed.json
 	$(PY) benchmarks/readme.py
+	$(PY) benchmarks/results_page.py
 
 .PHONY: smoke
 smoke: $(READY)  ## the smallest sweep, under 30 seconds, to try the commands

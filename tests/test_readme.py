@@ -19,9 +19,18 @@ def test_the_python_example_runs():
     assert scope["f"].verdict(3.5) == "matches bound"
 
 
+def test_the_stochastic_and_tuned_example_runs():
+    scope = {"bl": bl, "problems": problems}
+    exec(BLOCKS[1], scope)
+    r, t = scope["r"], scope["t"]
+    assert r.status == t.status == "ok"
+    assert r.counts(1e-2, ledger="samples")["hv"] > r.counts(1e-2)["hv"]
+    assert t.passes[0]["tuning"]["cost"] > sum(t.counts(0.1).values())
+
+
 def test_the_solver_example_conforms_and_runs(tmp_path):
     path = tmp_path / "single_loop.py"
-    path.write_text(BLOCKS[1])
+    path.write_text(BLOCKS[2])
     name = f"{path}:single_loop"
     findings = check(name)
     assert all(finding.passed for finding in findings), findings

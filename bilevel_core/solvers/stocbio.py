@@ -95,9 +95,10 @@ def samples_per_step(params: Params, k: int) -> Cost:
 def theory(constants: Constants, eps: float) -> Params:
     """Theorem 3 with explicit constants: each of its error terms is at most eps/8 or eps/16.
 
-    alpha = 2/(L + mu), beta = 1/(4 L_Phi), eta = 1/L; S = 32 L_y^2 sigma^2/(L mu eps), D_f = D_g =
-    B = 16 kappa^2 M^2/eps (sigma in place of M where noise without a bound has sigma > M), Q + 1 = log(kappa M sqrt(32/eps))/-log(1 - eta mu), D = log 5/(2 log
-    ((kappa + 1)/(kappa - 1))), first_D brings the start's error down by (1 + kappa)^2.
+    alpha = 2/(L + mu), beta = 1/(4 L_Phi), eta = 1/L; S = 32 L_y^2 sigma^2/(L mu eps); D_f = D_g =
+    B = 16 kappa^2 M^2/eps (sigma in place of M where noise without a bound has sigma > M);
+    Q + 1 = log(kappa M sqrt(32/eps))/-log(1 - eta mu); D = log 5/(2 log((kappa + 1)/(kappa - 1)));
+    first_D brings the start's error down by (1 + kappa)^2.
     """
     kappa, L, mu, M = constants.kappa, constants.L, constants.mu, constants.M
     eta = 1.0 / L
