@@ -12,6 +12,7 @@ import numpy as np
 from bilevel_core import paper
 from bilevel_core.fit import collapse, fit
 from bilevel_core.report.policies import compare
+from bilevel_core.report.wording import fixed
 from bilevel_core.sweep import store
 
 ROOT = Path(__file__).parent.parent
@@ -51,7 +52,8 @@ def select(frame, solver, options=None, **wanted):
 
 def exponent(found):
     """An exponent with its interval."""
-    return f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    value, low, high = (fixed(x) for x in (found.value, found.low, found.high))
+    return f"{value} [{low}, {high}]"
 
 
 def big(value):
@@ -135,12 +137,14 @@ def tuning(frames):
             )
             if both.empty:
                 continue
-            cells = both.groupby(["kappa", "eps"])[["cost", "cost_tuned", "tuning_cost_tuned"]].mean()
+            costs = ["cost", "cost_tuned", "tuning_cost_tuned"]
+            cells = both.groupby(["kappa", "eps"])[costs].mean()
             ratio = cells.cost / cells.cost_tuned
             search = cells.tuning_cost_tuned / cells.cost_tuned
             lines.append([
                 TITLES[solver], f"`{problem}`{noise_of(options)}", str(len(cells)),
-                f"{ratio.min():,.0f} to {ratio.max():,.0f}", f"{search.min():,.0f} to {search.max():,.0f}",
+                f"{ratio.min():,.0f} to {ratio.max():,.0f}",
+                f"{search.min():,.0f} to {search.max():,.0f}",
             ])  # fmt: skip
     head = [
         "algorithm", "on", "cells", "cost under `theory` / cost tuned", "search / run it found",
@@ -151,19 +155,23 @@ def tuning(frames):
 # -- ablations -------------------------------------------------------------------------------------
 def ablations(frame):
     """K and the cost of each ablation over those of the whole algorithm, at the smallest eps."""
-    lines = []
+    noisy = frame.options.str.contains("noise")
+    exact, drawn = frame[~noisy], frame[noisy]
     cases = [("aid_bio", "{}"), ("aid_bio_cold_y", "{}"), ("aid_bio_cold_v", "{}"),
              ("aid_bio", '{"D": 1}'), ("aid_bio", '{"N": 1}')]  # fmt: skip
+    tables = []
     for problem in ("hard", "quadratic"):
-        for solver, overrides in cases:
-            rows = frame[frame.problem.eq(problem) & ~frame.options.str.contains("noise")]
-            lines += ablation(rows, "aid_bio", solver, overrides, f"`{problem}`")
-    noisy = frame[frame.options.str.contains("noise")]
-    for solver in ("stocbio", "stocbio_single_batch"):
-        lines += ablation(noisy, "stocbio", solver, "{}", "`hard`, gaussian noise")
-    kappas = sorted(frame[~frame.options.str.contains("noise")].kappa.unique())
-    head = ["algorithm", "on", *(f"κ = {k:g}" for k in kappas), "K in κ"]
-    return table(head, lines)
+        rows = exact[exact.problem == problem]
+        lines = [ablation(rows, "aid_bio", *case, f"`{problem}`") for case in cases]
+        tables.append(table(heads(rows), lines))
+    cases = [("stocbio", "{}"), ("stocbio_single_batch", "{}")]
+    lines = [ablation(drawn, "stocbio", *case, "`hard`, gaussian noise") for case in cases]
+    return "\n\n".join([*tables, table(heads(drawn), lines)])
+
+
+def heads(rows):
+    """The head of a table with a column for each kappa."""
+    return ["algorithm", "on", *(f"κ = {k:g}" for k in sorted(rows.kappa.unique())), "K in κ"]
 
 
 def ablation(frame, whole, solver, overrides, place):
@@ -181,11 +189,11 @@ def ablation(frame, whole, solver, overrides, place):
         else:
             ratio = own.outer.mean() / full[kappa]
             cells.append(f"{big(own.outer.mean())} ({ratio:.2f})")
-    name = TITLES[solver] + ("" if overrides == "{}" else f", {overrides.strip('{}')}".replace('"', ""))
+    by_hand = "".join(f", {name} = {value}" for name, value in json.loads(overrides).items())
     slope = "-"
     if "never" not in cells:
         slope = exponent(fit(rows, "outer", model="power").kappa)
-    return [[name.replace(":", " ="), place, *cells, slope]]
+    return [TITLES[solver] + by_hand, place, *cells, slope]
 
 
 def infeasible(frame):
@@ -206,7 +214,8 @@ def infeasible(frame):
 def page(directory):
     """The whole page."""
     frames = frames_of(directory)
-    shown = [f[f.solver.isin(TABLE_SOLVERS)] for f in (frames[n] for n in ("quick", "quick_stochastic", "quick_tuned"))]
+    both = (frames[name] for name in ("quick", "quick_stochastic", "quick_tuned"))
+    shown = [frame[frame.solver.isin(TABLE_SOLVERS)] for frame in both]
     text = (Path(__file__).parent / "results_page.md").read_text(encoding="utf-8")
     parts = {
         "COMPARE": compare(shown),

@@ -95,7 +95,7 @@ def test_changed_bytes_give_damage_or_the_same_record(data, record, tmp_path_fac
 
 def test_edited_counts_are_seen(stored):
     def one_less(content):
-        content["hits"][-1]["calls"]["hvp"] -= 1
+        content["hits"]["calls"]["hvp"][-1] -= 1
 
     rewrite(stored, one_less)
     assert "checksum" in damage(stored)

@@ -1,51 +1,67 @@
-"""The trajectory of a record as columns, which take half the room in a file that rows do."""
+"""Trajectory and hits of a record as columns, which take a third of the room in a file.
+
+A list of points becomes one list a quantity.  Quantities may be mappings themselves (counts by
+slot).  A column that is 0 at every point is written as 0, and one that repeats an earlier column
+beside it as that one's name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+PACKED = ("trajectory", "hits")
+
 
 def packed(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The record's JSON with its trajectory, a list of points, as one list a quantity.
-
-    Quantities of a point may be mappings themselves (counts by slot); those that are 0 at every
-    point are left out, but for their names.
-    """
-    points = record["trajectory"]
-    return dict(record) | ({"trajectory": _columns(points)} if points else {})
+    """The record's JSON with its lists of points as columns."""
+    return dict(record) | {name: _columns(record[name]) for name in PACKED if record[name]}
 
 
 def unpacked(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The inverse of `packed`; a record whose trajectory is a list already stays as it is.
+    """The inverse of `packed`; lists of points stay as they are.
 
     Raises:
         LookupError, TypeError, ValueError: the columns do not fit together.
     """
-    found = record["trajectory"]
-    return dict(record) | ({"trajectory": _points(found)} if isinstance(found, dict) else {})
+    found = {name: record[name] for name in PACKED if isinstance(record[name], dict)}
+    return dict(record) | {name: _points(columns) for name, columns in found.items()}
 
 
 def _columns(points: list[dict[str, Any]]) -> dict[str, Any]:
-    return {name: _column([point[name] for point in points]) for name in points[0]}
+    values = {name: [point[name] for point in points] for name in points[0]}
+    columns: dict[str, Any] = {}
+    for name, column in values.items():
+        same = next((earlier for earlier in columns if values[earlier] == column), None)
+        columns[name] = _column(column) if same is None or _zero(column) else same
+    return columns
 
 
 def _column(values: list[Any]) -> Any:
     if isinstance(values[0], dict):
         return _columns(values)
-    return 0 if all(type(value) is int and value == 0 for value in values) else values
+    return 0 if _zero(values) else values
+
+
+def _zero(values: list[Any]) -> bool:
+    return all(type(value) is int and value == 0 for value in values)
 
 
 def _points(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
-    length = next(len(values) for values in columns.values() if isinstance(values, list))
-    return _rows({name: _unfolded(values, length) for name, values in columns.items()})
+    lengths = {len(values) for values in columns.values() if isinstance(values, list)}
+    if len(lengths) != 1:
+        raise ValueError(f"columns of {len(lengths)} lengths, expected one")
+    return _rows(columns, lengths.pop())
 
 
-def _rows(columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+def _rows(columns: Mapping[str, Any], length: int) -> list[dict[str, Any]]:
+    lists: dict[str, list[Any]] = {}
+    for name, column in columns.items():
+        lists[name] = lists[column] if isinstance(column, str) else _unfolded(column, length)
+    return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
-def _unfolded(values: Any, length: int) -> list[Any]:
-    if isinstance(values, dict):
-        return _rows({name: _unfolded(part, length) for name, part in values.items()})
-    return [values] * length if isinstance(values, int) else list(values)
+def _unfolded(column: Any, length: int) -> list[Any]:
+    if isinstance(column, dict):
+        return _rows(column, length)
+    return [column] * length if isinstance(column, int) else list(column)
