@@ -14,22 +14,18 @@ from bilevel_core.engines import ENGINES
 from bilevel_core.engines.chunk import Session
 from bilevel_core.engines.loop import CRITERIA, Track, drive
 from bilevel_core.engines.repeated import RepeatedSession
-from bilevel_core.environment import environment
 from bilevel_core.errors import InputError, plain_reason, unknown_name
 from bilevel_core.fingerprint import fingerprint
 from bilevel_core.interrupts import deferred
 from bilevel_core.oracle import family_functions
 from bilevel_core.passes import TUNED, Pass, Tune, check_tuning, passes_of, searched
-from bilevel_core.policies import constants_for
 from bilevel_core.problem import Problem
-from bilevel_core.record import RunConfig, RunRecord, slot_counts
+from bilevel_core.record import RunConfig, RunRecord
+from bilevel_core.recording import record_of
 from bilevel_core.sampled import sampled_functions
 from bilevel_core.solvers import Solver, get, names
 from bilevel_core.streams import open_generators
 
-THEOREM = ("theory", "sharp")
-"""Policies whose parameters are a theorem's, so that its bound on K holds."""
-_WORST_FIRST = ("failed", "diverged", "censored", "ok")
 NOISE_SEEDS = (0, 1, 2, 3, 4)
 """Repetitions of a run with random oracles, unless others are asked for."""
 
@@ -316,7 +312,9 @@ def _run_batch(
         for result, track in zip(results, tracks, strict=True):
             result.append((each, track))
     return [
-        _record(own, solver, problem, result, seconds / len(configs))
+        record_of(
+            own, solver, problem, result, seconds / len(configs), _fingerprint(solver, problem)
+        )
         for own, problem, result in zip(configs, instances, results, strict=True)
     ]
 
@@ -343,82 +341,3 @@ def _drive(
             session, each.eps, config.criterion, config.max_outer, config.max_seconds, look
         )
     return tracks, session.seconds
-
-
-def _record(
-    config: RunConfig,
-    solver: Solver,
-    problem: Problem,
-    result: list[tuple[Pass, Track]],
-    seconds: float,
-) -> RunRecord:
-    worst = min((track for _, track in result), key=lambda t: _WORST_FIRST.index(t.status))
-    bounds = _bounds(config, solver, problem)
-    passes = [
-        {
-            "eps": list(each.eps),
-            "params": each.named,
-            "status": track.status,
-            "reason": track.reason,
-            "outer": track.outer,
-            "spent": {} if track.spent is None else slot_counts(track.spent[0]),
-            "outer_bound": {repr(eps): bounds[eps] for eps in each.eps if eps in bounds},
-        }
-        | _only_random(solver, track)
-        | ({} if each.tuning is None else {"tuning": each.tuning.summary()})
-        for each, track in result
-    ]
-    hits = [
-        {
-            "criterion": hit.criterion,
-            "eps": hit.eps,
-            "outer": hit.outer,
-            "calls": slot_counts(hit.ledger[0]),
-            "samples": slot_counts(hit.ledger[1]),
-        }
-        for _, track in result
-        for hit in track.hits
-    ]
-    last_pass, last = result[-1]
-    trajectory = [
-        {
-            "eps": last_pass.eps[-1],
-            "outer": k,
-            "squared": _rounded(s),
-            "average": _rounded(a),
-            "calls": slot_counts(ledger[0]),
-        }
-        for k, s, a, ledger in last.trajectory
-        if math.isfinite(s) and math.isfinite(a)
-    ]
-    return RunRecord(
-        config=config,
-        constants=problem.constants.to_dict(),
-        status=worst.status,
-        reason=worst.reason,
-        passes=passes,
-        hits=hits,
-        trajectory=trajectory,
-        environment=environment(),
-        seconds=seconds,
-        code=_fingerprint(solver, problem),
-    )
-
-
-def _rounded(value: float) -> float:
-    """Eight digits: a trajectory is for the eye, and hits are stored by themselves."""
-    return float(f"{value:.8g}")
-
-
-def _only_random(solver: Solver, track: Track) -> dict[str, Any]:
-    """What a pass with batches spent in samples."""
-    if not solver.is_random or track.spent is None:
-        return {}
-    return {"spent_samples": slot_counts(track.spent[1])}
-
-
-def _bounds(config: RunConfig, solver: Solver, problem: Problem) -> dict[float, float]:
-    if solver.outer_bound is None or config.policy not in THEOREM or config.overrides:
-        return {}
-    constants = constants_for(config.policy, problem)
-    return {eps: float(solver.outer_bound(constants, eps)) for eps in config.eps}
