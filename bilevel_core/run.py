@@ -23,7 +23,7 @@ from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig, RunRecord
 from bilevel_core.recording import record_of
 from bilevel_core.sampled import sampled_functions
-from bilevel_core.solvers import Solver, get, names
+from bilevel_core.solvers import BUILT_IN, Solver, get
 from bilevel_core.streams import open_generators
 
 NOISE_SEEDS = (0, 1, 2, 3, 4)
@@ -265,10 +265,11 @@ def _check_noise(config: RunConfig, problem: Problem) -> None:
             f"noise_seeds: solver {config.solver!r} draws no random numbers, got {list(seeds)}"
         )
     if problem.noise is not None:
-        random = [name for name in names() if get(name).is_random]
+        random = [name for name in BUILT_IN if get(name).is_random]
         raise InputError(
             f"solver: {config.solver!r} needs exact oracles, which {problem.name!r} with "
-            f"noise={problem.noise!r} does not have; expected one of {', '.join(random)}"
+            f"noise={problem.noise!r} does not have; expected a solver that draws batches: "
+            f"{', '.join(random)}, or your own"
         )
 
 

@@ -133,7 +133,7 @@ def test_sweep_with_failed_runs_exits_1_and_says_which(invoke, tmp_path, monkeyp
     run = importlib.import_module("bilevel_core.run")
     original = run.execute
 
-    def fail_at_6(config, progress):
+    def fail_at_6(config, progress, tune=None):
         record = original(config, progress)
         failed = {"status": "failed", "reason": "no luck", "hits": [], "passes": []}
         return type(record)(**{**vars(record), **(failed if config.kappa == 6 else {})})

@@ -69,7 +69,7 @@ def executions(monkeypatch):
     run_module = importlib.import_module("bilevel_core.run")
     original, counted = run_module.execute, Counter()
 
-    def execute(config, progress):
+    def execute(config, progress, tune=None):
         counted[key(config)] += 1
         return original(config, progress)
 

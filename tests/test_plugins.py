@@ -227,7 +227,7 @@ def test_a_users_solver_runs_on_both_engines_and_conforms(plugin, monkeypatch):
             "cost",
             "hvp=params.N)",
             "hvp=params.N + 1)",
-            "outer step 0: hvp declared 5, counted 4",
+            "outer step 0: hvp declared 5 calls, counted 4",
         ),
         ("theory", "def theory", "def theorem", "its module lacks theory"),
         (

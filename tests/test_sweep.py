@@ -77,7 +77,7 @@ def executions(monkeypatch):
     """How often each run was executed in this process, by key."""
     counted = Counter()
 
-    def execute(config, progress):
+    def execute(config, progress, tune=None):
         counted[keys.key(config)] += 1
         return original(config, progress)
 
@@ -164,7 +164,7 @@ def test_failed_runs_are_reported_and_tried_again(tmp_path):
 def test_record_that_cannot_be_stored_is_a_failed_run(tmp_path, monkeypatch):
     original = run_module.execute
 
-    def with_nan(config, progress):
+    def with_nan(config, progress, tune=None):
         return dataclasses.replace(original(config, progress), seconds=float("nan"))
 
     monkeypatch.setattr(run_module, "execute", with_nan)
@@ -182,7 +182,7 @@ def test_censored_runs_are_results(tmp_path):
 def test_ctrl_c_waits_until_the_run_says_that_it_may_stop(tmp_path, monkeypatch):
     reached = []
 
-    def execute(config, progress):
+    def execute(config, progress, tune=None):
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.01)
         reached.append("after the signal")
@@ -198,7 +198,7 @@ def test_ctrl_c_waits_until_the_run_says_that_it_may_stop(tmp_path, monkeypatch)
 def test_run_that_ends_before_it_may_stop_is_stored(tmp_path, monkeypatch):
     original = run_module.execute
 
-    def execute(config, progress):
+    def execute(config, progress, tune=None):
         record = original(config, progress)
         os.kill(os.getpid(), signal.SIGINT)
         return record

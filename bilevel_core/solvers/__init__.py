@@ -6,7 +6,8 @@ optionally `outer_bound(constants, eps) -> float` and the line `GUARANTEE`, and 
 with `register_solver(name)`.  A solver that draws random numbers (batches, the length of a series)
 also holds `samples_per_step(params, k)`, what a step costs in samples.  `predicted_outer(
 constants, eps)` says roughly how many steps to expect, where T/beta does not: a parameter named
-`beta` is taken to be the outer step size.
+`beta` is taken to be the outer step size.  `TUNABLE` names the parameters that policy "tuned" is to
+search, where those are not the ones that it would take by itself.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Solver:
     outer_bound: Callable[[Constants, float], float] | None
     samples_per_step: Callable[[Any, int], Cost | CostRange] | None
     predicted_outer: Callable[[Constants, float], float] | None
+    tunable: tuple[str, ...] | None
     summary: str
     guarantee: str
 
@@ -114,6 +116,7 @@ def _read(name: str, step: Callable[..., Any]) -> Solver:
         outer_bound=scope.get("outer_bound"),
         samples_per_step=scope.get("samples_per_step"),
         predicted_outer=scope.get("predicted_outer"),
+        tunable=scope.get("TUNABLE"),
         summary=document.splitlines()[0],
         guarantee=scope.get("GUARANTEE", "none stated"),
     )

@@ -111,6 +111,8 @@ def tuning_key(config: RunConfig, eps: float) -> str:
         "code": code_fingerprint(dataclasses.replace(config, seed=settings.tuning_seeds[0])),
         "search": fingerprint((space_of, _search_and_check)),
     }
+    named = get(config.solver).tunable
+    decides |= {} if named is None else {"tunable": list(named)}
     without = {name: value for name, value in decides.items() if name not in ("seed", "policy")}
     return digest(to_json(canonical(without)))[:KEY_LENGTH]
 
