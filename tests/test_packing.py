@@ -4,6 +4,8 @@ import pytest
 
 import bilevel_core as bl
 import problems
+from bilevel_core import solvers
+from bilevel_core.sweep import store
 from bilevel_core.sweep.packing import packed, unpacked
 
 POINT = {"outer": 1, "calls": {"hvp": 2, "jvp": 2, "value_f": 0}, "samples": {"hvp": 6, "jvp": 2}}
@@ -52,7 +54,9 @@ def test_columns_that_do_not_fit_are_refused(columns):
         unpacked(record(columns))
 
 
-@pytest.mark.parametrize("solver", ["aid_bio", "stocbio"])
-def test_a_whole_record_is_kept(solver):
-    run = bl.run(problems.make("hard", kappa=2), solver, [0.3, 0.1], "sharp").to_dict()
-    assert unpacked(packed(run)) == run
+@pytest.mark.parametrize("solver", solvers.names())
+def test_a_whole_record_is_kept_by_a_file(solver, tmp_path):
+    """Names in a file are in alphabetical order, whatever their order in the record."""
+    record = bl.run(problems.make("hard", kappa=2), solver, [0.3, 0.1], "sharp", max_outer=50)
+    assert unpacked(packed(record.to_dict())) == record.to_dict()
+    assert store.read(store.write(tmp_path, record)) == record

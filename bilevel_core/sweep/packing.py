@@ -55,9 +55,9 @@ def _points(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _rows(columns: Mapping[str, Any], length: int) -> list[dict[str, Any]]:
-    lists: dict[str, list[Any]] = {}
-    for name, column in columns.items():
-        lists[name] = lists[column] if isinstance(column, str) else _unfolded(column, length)
+    own = {n: _unfolded(c, length) for n, c in columns.items() if not isinstance(c, str)}
+    # The column that is repeated may come later: a file has its names in alphabetical order.
+    lists = {n: own[c] if isinstance(c, str) else own[n] for n, c in columns.items()}
     return [dict(zip(lists, row, strict=True)) for row in zip(*lists.values(), strict=True)]
 
 
