@@ -34,18 +34,19 @@ def list_names() -> None:
     import problems
     from bilevel_core import solvers
 
+    width = max(map(len, (*problems.names(), *solvers.names())))
     typer.echo("problems")
     for name in problems.names():
         options = problems.parameters(name).values()
-        typer.echo(f"  {name:12} {problems.summary(name)}")
+        typer.echo(f"  {name:{width}} {problems.summary(name)}")
         typer.echo(
-            f"  {'':12} options: {', '.join(_option(option) for option in options) or 'none'}"
+            f"  {'':{width}} options: {', '.join(_option(option) for option in options) or 'none'}"
         )
     typer.echo("solvers")
     for name in solvers.names():
         solver = solvers.get(name)
-        typer.echo(f"  {name:12} {solver.summary}")
-        typer.echo(f"  {'':12} guarantee: {solver.guarantee}")
+        typer.echo(f"  {name:{width}} {solver.summary}")
+        typer.echo(f"  {'':{width}} guarantee: {solver.guarantee}")
 
 
 def fit(
