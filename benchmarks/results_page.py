@@ -164,7 +164,8 @@ def ablations(frame):
         rows = exact[exact.problem == problem]
         lines = [ablation(rows, "aid_bio", *case, f"`{problem}`") for case in cases]
         tables.append(table(heads(rows), lines))
-    cases = [("stocbio", "{}"), ("stocbio_single_batch", "{}")]
+    cases = [("stocbio", "{}"), ("stocbio_single_batch", "{}"), ("stocbio", '{"B": 1}'),
+             ("stocbio_single_batch", '{"S_h": 8}')]  # fmt: skip
     lines = [ablation(drawn, "stocbio", *case, "`hard`, gaussian noise") for case in cases]
     return "\n\n".join([*tables, table(heads(drawn), lines)])
 

@@ -1,4 +1,4 @@
-"""Sweeps of random solvers: the same counts whatever the number of workers and the order of runs."""
+"""Sweeps of random solvers: the same counts whatever the workers and the order of runs."""
 
 from bilevel_core.sweep import merge, runner, specification, store
 
