@@ -70,6 +70,8 @@ def test_batches_are_counted_by_call_and_by_sample(name, family, options):
     problem, solver, params = case(name, family, **options)
     assert of_solver.ledger_against_spy(problem, solver, params, "torch") == ""
     assert of_solver.ledger_against_declared(problem, solver, params, "torch") == ""
+    if family == "hard" and options == GAUSSIAN:
+        assert of_solver.ledger_against_spy(problem, solver, params, "compiled") == ""
 
 
 @pytest.mark.parametrize(("family", "options"), NOISY)

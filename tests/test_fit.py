@@ -1,41 +1,13 @@
 """Exponents read back from counts whose exponents are known."""
 
-import itertools
 import json
 
 import numpy as np
-import pandas as pd
 import pytest
+from fit_frames import EPSILONS, KAPPAS, NOISE, covers, formula, frame
 
-from bilevel_core.errors import InputError
-from bilevel_core.fit import collapse, fit
+from bilevel_core.fit import fit
 from bilevel_core.fit_cells import mean_covariance, read_cells
-
-KAPPAS = (4.0, 8.0, 16.0, 32.0, 64.0)
-EPSILONS = (1e-1, 1e-2, 1e-3)
-NOISE = {"noise": 0.05, "spread": 0.3}
-
-
-def frame(count, kappas=KAPPAS, epsilons=EPSILONS, instances=5, spread=0.0, noise=0.0, seed=0):
-    """One row for each kappa, eps and instance: hv = count(kappa, eps) with log-normal noise."""
-    rng = np.random.default_rng(seed)
-    level = spread * rng.standard_normal(instances)
-    rows = [
-        {"kappa": kappa, "eps": eps, "instance": str(g), "status": "ok"}
-        | {"hv": count(kappa, eps) * np.exp(level[g] + noise * rng.standard_normal())}
-        for kappa, eps, g in itertools.product(kappas, epsilons, range(instances))
-    ]
-    return pd.DataFrame(rows)
-
-
-def formula(kappa, eps=1.0):
-    """L_Phi for L = M = rho = 1, tau = 0: the outer iterations that the theorem prescribes."""
-    return (1 + kappa) * (1 + kappa + kappa**2) / eps
-
-
-def covers(exponent, truth):
-    return exponent.low <= truth <= exponent.high
-
 
 # --- the four models on exact counts ---------------------------------------------------------
 
@@ -324,107 +296,3 @@ def test_a_fit_is_json_ready():
     assert back["eps"] is None
     assert back["eps_drift"] is None
     assert back["criteria"][back["model"]] == f.chosen.criterion
-
-
-# --- collapse --------------------------------------------------------------------------------
-
-
-def bounded(ratio, **options):
-    counts = frame(lambda k, e: formula(k, e) * ratio(k, e), **options)
-    counts = counts.rename(columns={"hv": "outer"})
-    return counts.assign(outer_bound=formula(counts.kappa, counts.eps))
-
-
-def test_counts_that_follow_their_bound_collapse():
-    c = collapse(bounded(lambda k, e: 0.125, noise=0.03, spread=0.1))
-    assert covers(c.kappa, 0)
-    assert covers(c.eps, 0)
-    assert c.kappa.high - c.kappa.low < 0.1
-    assert c.minimum < c.mean < c.maximum
-    assert c.mean == pytest.approx(0.125, rel=0.2)
-    assert (c.instances, c.cells, c.excluded) == (5, 15, ())
-
-
-def test_counts_that_leave_their_bound_have_a_slope():
-    c = collapse(bounded(lambda k, e: k**-0.3 * e**0.1))
-    assert c.kappa.value == pytest.approx(-0.3)
-    assert c.eps.value == pytest.approx(-0.1)
-    assert c.minimum == pytest.approx(64**-0.3 * 1e-3**0.1)
-    assert c.maximum == pytest.approx(4**-0.3 * 1e-1**0.1)
-
-
-def test_cells_without_a_bound_are_left_out_of_the_collapse():
-    counts = bounded(lambda k, e: 0.5)
-    counts.loc[counts.kappa == 4, "outer_bound"] = np.nan
-    c = collapse(counts)
-    assert c.cells == 12
-    assert len(c.excluded) == 3
-    with pytest.raises(InputError, match="'outer/outer_bound' must be finite and > 0"):
-        collapse(counts.assign(outer_bound=0.0))
-    empty = collapse(counts.assign(outer_bound=np.nan))
-    assert empty.kappa is None
-    assert np.isnan(empty.mean)
-
-
-# --- bad input -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda d: d.drop(columns="eps"), "no column 'eps'; it has: kappa, instance, status, hv"),
-        (lambda d: d.iloc[:0], "df is empty"),
-        (lambda d: d.assign(kappa=0.0), "'kappa' must be finite and > 0, got 0"),
-        (lambda d: d.assign(eps=-0.1), "'eps' must be finite and > 0, got -0.1"),
-        (lambda d: d.assign(hv=0), "'hv' must be finite and > 0 to have an exponent, got 0"),
-        (lambda d: d.assign(hv="many"), "column 'hv' must hold numbers"),
-        (lambda d: d.assign(instance="0"), "5 rows for kappa=4, eps=0.1, instance='0'"),
-        (
-            lambda d: d.assign(solver=np.where(d.kappa > 8, "ba", "aid_bio")),
-            r"2 values of 'solver' \(aid_bio, ba\); select one",
-        ),
-    ],
-)
-def test_bad_frames_are_refused_in_one_line(change, message):
-    with pytest.raises(InputError, match=message):
-        fit(change(frame(lambda k, e: k**3 / e)))
-
-
-def test_unknown_names_are_refused():
-    counts = frame(lambda k, e: k**3 / e)
-    with pytest.raises(InputError, match="no column 'hvp'; it has: kappa"):
-        fit(counts, y="hvp")
-    with pytest.raises(InputError, match="no model 'cubic'; expected auto, power, power_log"):
-        fit(counts, model="cubic")
-    with pytest.raises(InputError, match="no column 'outer'"):
-        collapse(counts)
-
-
-def test_a_model_that_the_cells_cannot_carry_is_refused():
-    counts = frame(lambda k, e: k**3 / e, kappas=(4.0, 8.0), epsilons=(0.1,))
-    with pytest.raises(
-        InputError, match=r"'lower_order' needs three levels of kappa; .* kappa 4, 8"
-    ):
-        fit(counts, model="lower_order")
-    with pytest.raises(InputError, match="'logarithmic' needs two levels of eps"):
-        fit(counts, model="logarithmic")
-    large = frame(lambda k, e: k**3 / e, kappas=(0.5, 0.25), epsilons=(2.0, 4.0))
-    with pytest.raises(InputError, match="'power_log' needs eps < 1 or kappa > 1"):
-        fit(large, model="power_log")
-
-
-def test_input_is_not_changed_and_its_order_does_not_matter():
-    counts = frame(lambda k, e: k**3 / e, noise=0.1)
-    before = counts.copy()
-    shuffled = counts.sample(frac=1, random_state=0)
-    assert fit(counts).kappa.value == pytest.approx(fit(shuffled).kappa.value, abs=1e-12)
-    pd.testing.assert_frame_equal(counts, before)
-
-
-def test_importing_the_module_is_light():
-    import subprocess
-    import sys
-
-    code = "import sys, bilevel_core.fit; print(sorted({'pandas', 'scipy'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -132,6 +132,14 @@ def test_the_heat_map_shows_every_cell():
     assert len(hatched) == 1
 
 
+def test_the_heat_map_says_what_its_blank_cells_are():
+    df = frame("aid_bio", "ba")
+    full, _ = heat.draw(only_group(df), "hv")
+    sparse, _ = heat.draw(only_group(df[(df["solver"] == "ba") | (df["eps"] == 1e-1)]), "hv")
+    assert "blank" not in full.get_suptitle()
+    assert "blank: not asked for" in sparse.get_suptitle()
+
+
 def test_the_collapse_is_flat_where_the_bound_describes_the_counts():
     _, table = collapses.draw(only_group(frame("aid_bio", "ba", "fo_itd_bio")))
     assert set(table["solver"]) == {"aid_bio", "ba"}
@@ -161,11 +169,22 @@ def test_names_of_files_are_plain_and_differ(tmp_path):
 
 def test_counts_are_drawn_where_enough_is_complete():
     df = frame("aid_bio", "ba")
-    assert held(only_group(df), "kappa") == 1e-3
-    assert held(only_group(df), "eps") == 32.0
+    assert held(df, "kappa") == 1e-3
+    assert held(df, "eps") == 32.0
     sparse = miss(miss(df, eps=1e-3), solver="ba", kappa=32.0)
-    assert held(only_group(sparse), "kappa") == 1e-2
-    assert held(only_group(miss(df)), "kappa") in EPSS
+    assert held(sparse, "kappa") == 1e-2
+    assert held(miss(df), "kappa") in EPSS
+
+
+def test_a_solver_that_was_asked_for_other_eps_is_drawn_at_its_own():
+    df = frame("aid_bio", "ba")
+    only = df[(df["solver"] == "aid_bio") | (df["eps"] == 1e-1)]
+    figure, table = drawn_counts(only)
+    assert set(table[table["solver"] == "ba"]["eps"]) == {1e-1}
+    assert set(table[table["solver"] == "aid_bio"]["eps"]) == {1e-3}
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert "BA\nε = 0.1" in labels
+    assert "AID-BiO" in labels
 
 
 def test_one_instance_has_no_spread():

@@ -10,7 +10,7 @@ from bilevel_core.report import wording
 from bilevel_core.report.entries import ZERO, Entry
 from bilevel_core.report.groups import HEADS, Group, label
 from bilevel_core.report.ledgers import COUNTED, SAMPLES
-from bilevel_core.report.points import INFEASIBLE, held, points
+from bilevel_core.report.points import INFEASIBLE, held, held_for, points
 from bilevel_core.report.style import (
     GUIDE,
     TEXT_WIDTH,
@@ -44,14 +44,16 @@ def draw(group: Group, found: list[Entry], axis: str) -> tuple[Figure, pd.DataFr
     """The figure along `axis` ("kappa" or "eps"), and what it shows as a table.
 
     Columns of the table: solver, quantity, those of `points`, fitted (the model's count) and guide
-    (the bound's slope through the first point).
+    (the bound's slope through the first point).  A solver that was not asked for the level at which
+    the others are held is drawn at one of its own, which its name then says.
     """
     import pandas as pd
     from matplotlib.figure import Figure
 
-    level = held(group, axis)
+    level = held(group.rows, axis)
+    levels = {solver: held_for(group, solver, axis) for solver in group.solvers}
     shown = [entry for entry in found if entry.quantity in COUNTED]
-    tables = [_table(group, entry, axis, level) for entry in shown]
+    tables = [_table(group, entry, axis, levels[entry.solver]) for entry in shown]
     solvers = group.solvers
     symbol, other_symbol = ("κ", "ε") if axis == "kappa" else ("1/ε", "κ")
     counted = "; counted in samples" if group.ledger == SAMPLES else ""
@@ -65,7 +67,8 @@ def draw(group: Group, found: list[Entry], axis: str) -> tuple[Figure, pd.DataFr
         row, column = divmod(place, len(COUNTED))
         _panel(grid[row, column], entry, table, axis, mark(row))
         if column == 0:
-            name = label(entry.solver)
+            own = levels[entry.solver]
+            name = label(entry.solver) + ("" if own == level else f"\n{other_symbol} = {own:.3g}")
             grid[row, 0].set_ylabel(name, parse_math=False)
     _scales(grid, group, axis, pd.concat(tables))
     _heads(grid[0])

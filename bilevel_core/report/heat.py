@@ -59,17 +59,21 @@ def draw(group: Group, quantity: str) -> tuple[Figure, pd.DataFrame]:
         if place % columns == 0:
             axes.set_ylabel("ε")
     infeasible = bool((table["status"] == INFEASIBLE).any())
-    figure.suptitle(_title(group, quantity, infeasible), fontsize=7.5, parse_math=False)
+    sparse = len(table) < len(tables) * levels * len(group.levels("kappa"))
+    title = _title(group, quantity, infeasible, sparse)
+    figure.suptitle(title, fontsize=7.5, parse_math=False)
     bar = figure.colorbar(ScalarMappable(norm, COLOURS), ax=grid, pad=0.01, aspect=30)
     bar.outline.set_visible(False)
     return figure, table if infeasible else table.drop(columns="predicted_calls")
 
 
-def _title(group: Group, quantity: str, infeasible: bool) -> str:
+def _title(group: Group, quantity: str, infeasible: bool, sparse: bool) -> str:
     counted = " in samples" if group.ledger == SAMPLES else ""
     reading = "hatched: an instance missed ε"
     if infeasible:
         reading += "; dotted: infeasible, not run, with the calls predicted"
+    if sparse:
+        reading += "; blank: not asked for"
     heading = f"{HEADS[quantity]}{counted}: {group.heading}"
     if counted or infeasible:
         return "\n".join([*lines_of(heading, TEXT_WIDTH), f"({reading})"])

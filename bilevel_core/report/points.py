@@ -63,21 +63,26 @@ def predicted(rows: pd.DataFrame) -> tuple[float, float] | None:
     return None if calls.empty else (float(calls.min()), float(calls.max()))
 
 
-def held(group: Group, axis: str) -> float:
+def held(rows: pd.DataFrame, axis: str) -> float:
     """The level at which the other axis is held when counts are drawn against `axis`.
 
     The hardest one (smallest eps, or largest kappa) at which at least half of the cells of all
     solvers are complete; where there is none, the level with the most complete cells.
     """
     other = "eps" if axis == "kappa" else "kappa"
-    complete = (group.rows["status"] == "ok").groupby(
-        [group.rows[name] for name in (other, "solver", axis)]
-    )
+    complete = (rows["status"] == "ok").groupby([rows[name] for name in (other, "solver", axis)])
     share = complete.all().groupby(level=0).mean()
     enough = share[share >= 0.5]
     if enough.empty:
         return float(share.index[int(share.argmax())])
     return float(enough.index.min() if other == "eps" else enough.index.max())
+
+
+def held_for(group: Group, solver: str, axis: str) -> float:
+    """The level of the whole group, or a solver's own where it was not asked for that one."""
+    level, own = held(group.rows, axis), group.of(solver)
+    asked = own["eps" if axis == "kappa" else "kappa"]
+    return level if (asked == level).any() else held(own, axis)
 
 
 def _summary(values: np.ndarray, status: str) -> tuple[float, float, float]:

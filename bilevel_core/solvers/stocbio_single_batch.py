@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from bilevel_core.arrays import Array
 from bilevel_core.constants import Constants
 from bilevel_core.cost import Cost
 from bilevel_core.estimators import (
@@ -23,6 +22,11 @@ from bilevel_core.estimators import (
 from bilevel_core.inner import descend
 from bilevel_core.oracle import Oracle
 from bilevel_core.solvers import register_solver, stocbio
+from bilevel_core.solvers.stocbio import State, init
+
+__all__ = [
+    "GUARANTEE", "Params", "State", "cost_per_step", "init", "samples_per_step", "step", "theory",
+]  # fmt: skip
 
 GUARANTEE = "an ablation: stocBiO's bound does not hold for it"
 
@@ -40,19 +44,6 @@ class Params(NamedTuple):
     D_f: int  # batch of f
     D_g: int  # batch of the Jacobian
     first_D: int  # inner gradient steps at the first outer step
-
-
-class State(NamedTuple):
-    """Iterates and the number of outer steps done."""
-
-    x: Array
-    y: Array
-    k: int
-
-
-def init(x0: Array, y0: Array) -> State:
-    """Start at x0 (p,) or (p, B) and y0 (q,) or (q, B)."""
-    return State(x0, y0, 0)
 
 
 @register_solver("stocbio_single_batch")
