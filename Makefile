@@ -37,7 +37,7 @@ $(READY): pyproject.toml constraints.txt
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet -c constraints.txt torch hatchling editables
-	$(PY) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev,data]'
+	$(PY) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev,data,cluster]'
 	@touch $@
 
 ## the product
@@ -141,7 +141,7 @@ constraints:  ## write constraints.txt anew
 	rm -rf $(LOCK)
 	$(PYTHON) -m venv $(LOCK)
 	$(LOCK)/bin/python -m pip install --quiet torch==$(TORCH) hatchling editables
-	$(LOCK)/bin/python -m pip install --quiet --no-build-isolation -e '.[dev,data,history,cluster]'
+	$(LOCK)/bin/python -m pip install --quiet --no-build-isolation -e '.[dev,data,history,cluster,peers]'
 	{ sed -n '/^#/p' constraints.txt; \
 	  $(LOCK)/bin/python -m pip freeze --exclude-editable | sed -E 's/\+[^ ]+$$//'; } > $(LOCK)/new
 	mv $(LOCK)/new constraints.txt

@@ -18,9 +18,9 @@ import numpy as np
 from numba.extending import register_jitable
 
 from bilevel_core import reference
-from bilevel_core.engines import borrow, kernels, random_kernels
-from bilevel_core.engines.borrow import borrowed, owned
+from bilevel_core.engines import kernels, lending, random_kernels
 from bilevel_core.engines.chunk import Chunk
+from bilevel_core.engines.lending import empty_arena, lend, open_arena, owned, settle
 from bilevel_core.errors import InputError
 from bilevel_core.fingerprint import fingerprint, functions_behind
 from bilevel_core.oracle import SLOTS, Oracle, family_functions, make_work
@@ -32,7 +32,7 @@ from bilevel_core.streams import open_generators
 LARGEST_INLINED = 400
 """Bytes of bytecode up to which a function is inlined: a call costs more than a small family."""
 
-SOURCES = (kernels.__file__, random_kernels.__file__, borrow.__file__, __file__)
+SOURCES = (kernels.__file__, random_kernels.__file__, lending.__file__, __file__)
 """Files whose text decides what compiled code does, beside the functions that it is made from."""
 
 _compiled: dict[str, Any] = {}
@@ -45,14 +45,20 @@ def _copy_ledger(ledger, ledgers, i):  # type: ignore[no-untyped-def]  # noqa: A
         ledgers[i, 1, slot] = ledger[1, slot]
 
 
-def advance(given, params, state, positions, ledgers, done):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def advance(given, params, start, buffers, room, positions, ledgers, done):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Run one outer step for each row of `positions`; stops early where x is not finite.
 
     positions: (n, p), the iterate before each step; ledgers: (n, 2, slots), the ledger after it.
-    The number of steps done goes into `done` (1,), not into a tuple beside the state: Numba knows
+    A state lives in the first of two `buffers`; what a step returns may hold parts of it, and so
+    goes through the second.  room: memory for the vectors that a step makes.
+    The number of steps done goes into `done` (2,), not into a tuple beside the state: Numba knows
     such a pair by the names of its parts alone, and would write one solver's State for another's.
+    The second of its numbers says how much of the room was needed.
     """
-    oracle = borrowed(given)
+    arena = open_arena(room)
+    oracle = lend(given, arena)
+    here, there = lend(buffers[0], arena), lend(buffers[1], arena)
+    state = settle(start, here)
     ledger = oracle.ledger
     done[0] = positions.shape[0]
     for i in range(positions.shape[0]):
@@ -66,9 +72,10 @@ def advance(given, params, state, positions, ledgers, done):  # type: ignore[no-
             done[0] = i + 1
             _copy_ledger(ledger, ledgers, i)
             break
-        state = owned(kernels.solver_step(oracle, params, borrowed(state)), state)
+        state = settle(settle(kernels.solver_step(oracle, params, state), there), here)
         _copy_ledger(ledger, ledgers, i)
-    return state
+        done[1] = empty_arena(arena)
+    return owned(state)
 
 
 def cache_directory() -> Path:
@@ -91,7 +98,7 @@ def _specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> An
     for function in functions_behind([*roots, _copy_ledger]):
         if (
             function not in kernels.OVERLOADED
-            and function not in (borrowed, owned)
+            and function not in lending.REPLACED
             and function not in _jitable
         ):
             small = len(function.__code__.co_code) <= LARGEST_INLINED
@@ -130,6 +137,12 @@ def _oracle(problem: Problem, data: Any, streams: tuple[Any, ...] | None = None)
     return Oracle(data, np.zeros((2, len(SLOTS)), np.int64), None, None, work, streams)
 
 
+def _copied(state: Any) -> Any:
+    return type(state)(
+        *(part.copy() if isinstance(part, np.ndarray) else part for part in state)
+    )
+
+
 class CompiledSession:
     """A run in progress on the compiled engine."""
 
@@ -157,6 +170,8 @@ class CompiledSession:
         self._oracle = _oracle(problem, data, streams)
         self._params = params
         self._state = solver.init(problem.x0.copy(), problem.y0.copy())
+        self._buffers = (_copied(self._state), _copied(self._state))
+        self._room = np.empty(0)
         self._reference = (
             None if problem.closed_forms else _NumericalReference(problem, data, family)
         )
@@ -166,10 +181,13 @@ class CompiledSession:
     def _run(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         positions = np.empty((n, self._problem.dim_x))
         ledgers = np.empty((n, 2, len(SLOTS)), np.int64)
-        done = np.empty(1, np.int64)
+        done = np.zeros(2, np.int64)
         self._state = self._advance(
-            self._oracle, self._params, self._state, positions, ledgers, done
-        )
+            self._oracle, self._params, self._state, self._buffers, self._room,
+            positions, ledgers, done,
+        )  # fmt: skip
+        if done[1] > self._room.size:
+            self._room = np.empty(done[1])
         return positions[: done[0]], ledgers[: done[0]]
 
     def iterate(self) -> np.ndarray:

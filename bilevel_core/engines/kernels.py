@@ -15,6 +15,7 @@ from numba import types
 from numba.extending import overload
 
 from bilevel_core import arrays, oracle
+from bilevel_core.engines.lending import vector, written
 
 STEPS: dict[type, Callable[..., Any]] = {}
 """Solver steps by the class of their parameters."""
@@ -53,17 +54,17 @@ def _dot(a, b):
 
 @implement(arrays.copy)
 def _copy(a):
-    return lambda a: a.copy()
+    return lambda a: written(a, vector(a, a.shape[0]))
 
 
 @implement(arrays.vector_like)
 def _vector_like(a, n):
-    return lambda a, n: np.empty(n)
+    return lambda a, n: vector(a, n)
 
 
 @implement(arrays.stack_like)
 def _stack_like(a, n):
-    return lambda a, n: np.empty((n, a.shape[0]))
+    return lambda a, n: vector(a, n * a.shape[0]).reshape(n, a.shape[0])
 
 
 @implement(arrays.assign)
