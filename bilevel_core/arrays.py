@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,6 +57,11 @@ def add_scaled(target: Array, scale: Array, a: Array) -> None:
     target += scale * a
 
 
+def scale(target: Array, factor: Array) -> None:
+    """Multiply target by a number or (B,), in place."""
+    target *= factor
+
+
 def scale_and_add(target: Array, scale: Array, a: Array) -> None:
     """Replace target by scale * target + a, in place; scale is a number or (B,)."""
     target *= scale
@@ -83,12 +88,43 @@ def multiply(matrix: Array, vector: Array, out: Array) -> None:
         out[:] = matrix @ vector
 
 
-def subtract_product(target: Array, matrix: Array, vector: Array) -> None:
-    """Take matrix @ vector from target, in place; shapes as in `multiply`."""
+def subtract_product(out: Array, matrix: Array, vector: Array) -> None:
+    """Take matrix @ vector from out, in place; shapes as in `multiply`."""
     if matrix.ndim == 3:
-        target -= (matrix * vector).sum(1)
+        out -= (matrix * vector).sum(1)
     else:
-        target -= matrix @ vector
+        out -= matrix @ vector
+
+
+def multiply_symmetric(matrix: Array, vector: Array, out: Array) -> None:
+    """Write matrix @ vector into out, for a matrix equal to its transpose; shapes as in `multiply`.
+
+    Compiled code reads what is above the diagonal only.
+    """
+    multiply(matrix, vector, out)
+
+
+class Memory(NamedTuple):
+    """The last product that was needed and what it was of; starts as zeros."""
+
+    vector: Array  # (n,)
+    product: Array  # (m,)
+
+
+def new_memory(m: int, n: int) -> Memory:
+    """A memory for products of an (m, n) matrix."""
+    return Memory(np.zeros(n), np.zeros(m))
+
+
+def subtract_remembered_product(
+    target: Array, memory: Memory, matrix: Array, vector: Array
+) -> None:
+    """Take matrix @ vector from target, in place; shapes as in `multiply`.
+
+    Compiled code of one instance keeps the product in `memory` until the vector is another one: an
+    inner loop asks for the same product at each of its steps.
+    """
+    subtract_product(target, matrix, vector)
 
 
 def where(condition: Array, a: Array, b: Array) -> Array:
@@ -98,7 +134,13 @@ def where(condition: Array, a: Array, b: Array) -> Array:
         return np.where(condition, a, b)
     tensor = next(value for value in (a, b, condition) if isinstance(value, library.Tensor))
     dtype = next((v.dtype for v in (a, b) if isinstance(v, library.Tensor)), library.float64)
-    a, b = (library.as_tensor(value, dtype=dtype, device=tensor.device) for value in (a, b))
+    # Numbers are filled in on the device: a copy of one would make the host wait.
+    a, b = (
+        value.to(dtype)
+        if isinstance(value, library.Tensor)
+        else library.full((), value, dtype=dtype, device=tensor.device)
+        for value in (a, b)
+    )
     return library.where(condition, a, b)
 
 

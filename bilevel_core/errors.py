@@ -1,4 +1,4 @@
-"""The error that bad input by a user raises."""
+"""Errors that are told apart: what bad input raises, and what asks for another way to run."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Iterable
 
 class InputError(ValueError):
     """Bad input: the message names the argument, its value and what is allowed."""
+
+
+class OneAtATimeError(Exception):
+    """A solver and a family whose instances cannot be run together in compiled code."""
 
 
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> InputError:

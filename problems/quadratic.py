@@ -21,11 +21,16 @@ import numpy as np
 
 from bilevel_core.arrays import (
     Array,
+    Memory,
     assign,
     dot,
     log_cosh,
     multiply,
-    subtract_product,
+    multiply_symmetric,
+    new_memory,
+    scale,
+    scale_and_add,
+    subtract_remembered_product,
     tanh,
     vector_like,
 )
@@ -48,6 +53,7 @@ class QuadraticData(NamedTuple):
     solution: np.ndarray  # H^{-1} J', (q, p)
     pulled_back: np.ndarray  # its transpose, (p, q)
     t: np.ndarray  # (q,)
+    coupling: Memory  # of J' x
     weight: float
 
 
@@ -60,6 +66,7 @@ class LogCoshData(NamedTuple):
     solution: np.ndarray
     pulled_back: np.ndarray
     t: np.ndarray
+    coupling: Memory
     weight: float
 
 
@@ -68,35 +75,37 @@ Data = Any
 
 def grad_x_f(data: Data, x: Array, y: Array, out: Array) -> None:
     """0."""
-    assign(out, 0.0 * x)
+    assign(out, 0.0)
 
 
 def grad_y_f(data: QuadraticData, x: Array, y: Array, out: Array) -> None:
     """weight (y - t)."""
-    assign(out, data.weight * (y - data.t))
+    assign(out, data.t)
+    scale_and_add(out, -1.0, y)
+    scale(out, data.weight)
 
 
 def grad_x_g(data: Data, x: Array, y: Array, out: Array) -> None:
     """-J y."""
-    assign(out, 0.0)
-    subtract_product(out, data.J, y)
+    multiply(data.J, y, out)
+    scale(out, -1.0)
 
 
 def grad_y_g(data: Data, x: Array, y: Array, out: Array) -> None:
     """H y - J' x."""
-    multiply(data.H, y, out)
-    subtract_product(out, data.transposed_J, x)
+    multiply_symmetric(data.H, y, out)
+    subtract_remembered_product(out, data.coupling, data.transposed_J, x)
 
 
 def jvp(data: Data, x: Array, y: Array, v: Array, out: Array) -> None:
     """-J v."""
-    assign(out, 0.0)
-    subtract_product(out, data.J, v)
+    multiply(data.J, v, out)
+    scale(out, -1.0)
 
 
 def hvp(data: Data, x: Array, y: Array, v: Array, out: Array) -> None:
     """H v."""
-    multiply(data.H, v, out)
+    multiply_symmetric(data.H, v, out)
 
 
 def f(data: QuadraticData, x: Array, y: Array) -> Array:
@@ -216,7 +225,15 @@ def make(
     H = 0.5 * (H + H.T)
     J = L * P @ Q.T
     solution = (Q / h) @ Q.T @ J.T
-    parts = (H, J, np.ascontiguousarray(J.T), solution, np.ascontiguousarray(solution.T), t)
+    parts = (
+        H,
+        J,
+        np.ascontiguousarray(J.T),
+        solution,
+        np.ascontiguousarray(solution.T),
+        t,
+        new_memory(dim, dim),
+    )
     if outer == "quadratic":
         data: Data = QuadraticData(*parts, L)
         forms = ClosedForms(y_star, phi, grad_phi)

@@ -56,7 +56,7 @@ def theory(constants, eps):
 RUN = """
 import json, pathlib, sys
 import bilevel_core as bl, problems
-from bilevel_core.engines import compiled
+from bilevel_core.engines import specialisation
 from bilevel_core.run import code_fingerprint
 
 path, instead = sys.argv[1:]
@@ -65,7 +65,7 @@ bl.solvers.get(path + ":edited")
 if instead:
     pathlib.Path(path).write_text(pathlib.Path(instead).read_text())
 r = bl.run(p, path + ":edited", 1e-9, max_outer=5)
-(loop,) = compiled._compiled.values()
+(loop,) = specialisation._compiled.values()
 print(json.dumps({
     "status": r.status,
     "reason": r.reason,

@@ -6,37 +6,23 @@ folder named after the source that it was made from.
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
-from numba.extending import register_jitable
 
 from bilevel_core import reference
-from bilevel_core.engines import kernels, lending, random_kernels
+from bilevel_core.engines import kernels
+from bilevel_core.engines.arena import empty_arena, open_arena
 from bilevel_core.engines.chunk import Chunk
-from bilevel_core.engines.lending import empty_arena, lend, open_arena, owned, settle
-from bilevel_core.errors import InputError
-from bilevel_core.fingerprint import fingerprint, functions_behind
+from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
+from bilevel_core.engines.specialisation import specialise, specialise_solver
 from bilevel_core.oracle import SLOTS, Oracle, family_functions, make_work
 from bilevel_core.problem import Problem
 from bilevel_core.sampled import open_streams, sampled_functions
 from bilevel_core.solvers import Solver
 from bilevel_core.streams import open_generators
-
-LARGEST_INLINED = 400
-"""Bytes of bytecode up to which a function is inlined: a call costs more than a small family."""
-
-SOURCES = (kernels.__file__, random_kernels.__file__, lending.__file__, __file__)
-"""Files whose text decides what compiled code does, beside the functions that it is made from."""
-
-_compiled: dict[str, Any] = {}
-_jitable: set[Callable[..., Any]] = set()
 
 
 def _copy_ledger(ledger, ledgers, i):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
@@ -45,19 +31,20 @@ def _copy_ledger(ledger, ledgers, i):  # type: ignore[no-untyped-def]  # noqa: A
         ledgers[i, 1, slot] = ledger[1, slot]
 
 
-def advance(given, params, start, buffers, room, positions, ledgers, done):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def advance(given, params, start, other, shapes, room, positions, ledgers, done):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """Run one outer step for each row of `positions`; stops early where x is not finite.
 
     positions: (n, p), the iterate before each step; ledgers: (n, 2, slots), the ledger after it.
-    A state lives in the first of two `buffers`; what a step returns may hold parts of it, and so
-    goes through the second.  room: memory for the vectors that a step makes.
+    What a step returns may hold parts of the state before, and so goes through a second place;
+    where a state is not small the two are `start` and `other`.  shapes: of the oracle and the
+    state; room: memory for the vectors that a step makes.
     The number of steps done goes into `done` (2,), not into a tuple beside the state: Numba knows
     such a pair by the names of its parts alone, and would write one solver's State for another's.
     The second of its numbers says how much of the room was needed.
     """
-    arena = open_arena(room)
-    oracle = lend(given, arena)
-    here, there = lend(buffers[0], arena), lend(buffers[1], arena)
+    arena: Any = open_arena(room)  # type: ignore[call-arg]
+    oracle = lend(given, arena, shapes[0])
+    here, there = make_room(start, arena, shapes[1]), make_room(other, arena, shapes[1])
     state = settle(start, here)
     ledger = oracle.ledger
     done[0] = positions.shape[0]
@@ -78,48 +65,6 @@ def advance(given, params, start, buffers, room, positions, ledgers, done):  # t
     return owned(state)
 
 
-def cache_directory() -> Path:
-    """Where compiled code is kept: BILEVEL_CACHE_DIR, the user's cache, or a temporary folder."""
-    given = os.environ.get("BILEVEL_CACHE_DIR")
-    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    own = base if given else base / "bilevel-bench"
-    for folder in (own, Path(tempfile.gettempdir()) / "bilevel-bench"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    raise OSError("no writable folder for compiled code; set BILEVEL_CACHE_DIR")
-
-
-def _specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
-    """The compiled form of `loop`, from disk where the source behind it has not changed."""
-    for function in functions_behind([*roots, _copy_ledger]):
-        if (
-            function not in kernels.OVERLOADED
-            and function not in lending.REPLACED
-            and function not in _jitable
-        ):
-            small = len(function.__code__.co_code) <= LARGEST_INLINED
-            register_jitable(forceinline=small, error_model="numpy")(function)
-            _jitable.add(function)
-    key = fingerprint(
-        (loop, *roots),
-        *(Path(path).read_text(encoding="utf-8") for path in SOURCES),
-        numba.__version__,
-        np.__version__,
-    )
-    if key not in _compiled:
-        settings: Any = numba.config
-        previous, settings.CACHE_DIR = settings.CACHE_DIR, str(cache_directory() / key)
-        try:
-            _compiled[key] = numba.njit(cache=True, error_model="numpy")(loop)
-        finally:
-            settings.CACHE_DIR = previous
-    return _compiled[key]
-
-
 def plain_data(data: Any) -> Any:
     """The data with contiguous arrays, so that each family has one type."""
     return data._replace(
@@ -137,10 +82,9 @@ def _oracle(problem: Problem, data: Any, streams: tuple[Any, ...] | None = None)
     return Oracle(data, np.zeros((2, len(SLOTS)), np.int64), None, None, work, streams)
 
 
-def _copied(state: Any) -> Any:
-    return type(state)(
-        *(part.copy() if isinstance(part, np.ndarray) else part for part in state)
-    )
+def copied(state: Any) -> Any:
+    """A state with arrays of its own."""
+    return type(state)(*(part.copy() if isinstance(part, np.ndarray) else part for part in state))
 
 
 class CompiledSession:
@@ -156,21 +100,18 @@ class CompiledSession:
         noise_seed: which repetition of a run with random oracles; None where nothing is random.
         """
         data = plain_data(problem.data)
-        if kernels.STEPS.setdefault(type(params), solver.step) is not solver.step:
-            raise InputError(
-                f"solver {solver.name!r}: its class Params belongs to another solver, too"
-            )
         family = family_functions(data)
-        roots, streams = [solver.step, *family], None
+        functions, streams = list(family), None
         if noise_seed is not None:
             streams = open_streams(data, open_generators(noise_seed, problem.seed))
-            roots += sampled_functions(data)
+            functions += sampled_functions(data)
         self._problem = problem
-        self._advance = _specialise(advance, roots)
+        self._advance = specialise_solver(advance, solver, params, functions)
         self._oracle = _oracle(problem, data, streams)
         self._params = params
-        self._state = solver.init(problem.x0.copy(), problem.y0.copy())
-        self._buffers = (_copied(self._state), _copied(self._state))
+        self._state = copied(solver.init(problem.x0, problem.y0))
+        self._other = copied(self._state)
+        self._shapes = known_shapes((self._oracle, self._state))
         self._room = np.empty(0)
         self._reference = (
             None if problem.closed_forms else _NumericalReference(problem, data, family)
@@ -183,8 +124,8 @@ class CompiledSession:
         ledgers = np.empty((n, 2, len(SLOTS)), np.int64)
         done = np.zeros(2, np.int64)
         self._state = self._advance(
-            self._oracle, self._params, self._state, self._buffers, self._room,
-            positions, ledgers, done,
+            self._oracle, self._params, self._state, self._other, self._shapes,
+            self._room, positions, ledgers, done,
         )  # fmt: skip
         if done[1] > self._room.size:
             self._room = np.empty(done[1])
@@ -218,7 +159,7 @@ class _NumericalReference:
     """||grad Phi||^2 for a family without closed forms, warm-started along the run."""
 
     def __init__(self, problem: Problem, data: Any, family: list[Callable[..., Any]]) -> None:
-        self._evaluate = _specialise(reference.squared_norms, [reference.squared_norms, *family])
+        self._evaluate = specialise(reference.squared_norms, [reference.squared_norms, *family])
         self._oracle = _oracle(problem, data)
         self._settings = reference.settings(problem, reference.TOLERANCE_ALONG_A_RUN)
         self._y, self._v = problem.y0.copy(), np.zeros_like(problem.y0)

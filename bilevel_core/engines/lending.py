@@ -1,9 +1,8 @@
-"""Arrays without an owner, for compiled code: views that are lent, and vectors from an arena.
+"""What compiled code is lent: views without an owner, of a size that is known where it is small.
 
-Numba counts references to every array that a function makes or is given in a tuple, with atomic
-instructions: at small sizes that takes more time than everything else.  A view without an owner has
-nothing to count.  The session keeps the owners of what it lends; vectors that a step makes come
-from an arena that is emptied before the next step.
+References to an array without an owner need not be counted (see `arena`).  Where an array is small
+its shape is part of the compiled code, so that loops over it are unrolled and what nobody outside
+sees lives in registers.  The session keeps the owners of what it lends.
 """
 
 from __future__ import annotations
@@ -16,161 +15,86 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-WORD = ir.IntType(64)
-BYTES = ir.IntType(8).as_pointer()
-NUMBERS = ir.DoubleType().as_pointer()
-HEADER = ir.LiteralStructType([NUMBERS, WORD, WORD, WORD, WORD.as_pointer()])
-BASE, TOP, CAPACITY, PEAK, OVERFLOW = range(5)
-"""Parts of an arena's header: memory, numbers taken, room, most numbers ever taken, and the first
-of a chain of blocks for what did not fit."""
+from bilevel_core.engines.arena import INLINED, NUMBERS, array_at, fresh
 
-INLINED: Any = {"forceinline": True, "error_model": "numpy"}
+LARGEST_KNOWN = 32
+"""The largest dimension that is compiled in; each size takes a compilation of its own."""
 
 
-def _part(builder: Any, header: Any, index: int) -> Any:
-    return cgutils.gep_inbounds(builder, header, 0, index)
+def known_shapes(value: Any) -> Any:
+    """The shapes of small arrays in a value, tuple by tuple, for Numba to read off their type.
+
+    A dimension n is a tuple of n None; None stands for an array that is not small, and for numbers.
+    """
+    if isinstance(value, np.ndarray):
+        small = max(value.shape, default=0) <= LARGEST_KNOWN
+        return tuple((None,) * n for n in value.shape) if small else None
+    if isinstance(value, tuple):
+        return tuple(known_shapes(part) for part in value)
+    return None
 
 
-@intrinsic
-def open_arena(typing_context, room):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """An empty arena in the memory of `room`, a vector of float64; valid until its caller ends."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        array = context.make_array(signature.args[0])(context, builder, value=arguments[0])
-        header = cgutils.alloca_once(builder, HEADER)
-        nothing = WORD.as_pointer()(None)
-        for index, value in enumerate((array.data, WORD(0), array.nitems, WORD(0), nothing)):
-            builder.store(value, _part(builder, header, index))
-        return builder.bitcast(header, BYTES)
-
-    return types.voidptr(room), generate
+def _known(kind: Any) -> list[int] | None:
+    if isinstance(kind, types.BaseTuple):
+        return [len(dimension) for dimension in _parts(kind)]
+    return None
 
 
-@intrinsic
-def empty_arena(typing_context, arena):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Take back everything; the most numbers ever taken at once."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        header = builder.bitcast(arguments[0], HEADER.as_pointer())
-        top = builder.load(_part(builder, header, TOP))
-        peak = builder.load(_part(builder, header, PEAK))
-        peak = builder.select(builder.icmp_signed(">", top, peak), top, peak)
-        builder.store(peak, _part(builder, header, PEAK))
-        builder.store(WORD(0), _part(builder, header, TOP))
-        chain = _part(builder, header, OVERFLOW)
-        left = cgutils.is_not_null(builder, builder.load(chain))
-        with builder.if_then(left, likely=False):
-            _free_chain(context, builder, chain)
-        return peak
-
-    return types.int64(arena), generate
+def _parts(kind: Any) -> list[Any]:
+    """The types in a tuple's type."""
+    return list(kind)
 
 
-def _free_chain(context: Any, builder: Any, chain: Any) -> None:
-    condition = builder.append_basic_block("overflow.left")
-    body, end = (builder.append_basic_block(f"overflow.{name}") for name in ("free", "end"))
-    builder.branch(condition)
-    builder.position_at_end(condition)
-    block = builder.load(chain)
-    builder.cbranch(cgutils.is_not_null(builder, block), body, end)
-    builder.position_at_end(body)
-    after = builder.inttoptr(builder.load(block), block.type)
-    context.nrt.free(builder, builder.bitcast(block, BYTES))
-    builder.store(after, chain)
-    builder.branch(condition)
-    builder.position_at_end(end)
+def _constants(context: Any, numbers: list[int]) -> list[Any]:
+    return [context.get_constant(types.intp, n) for n in numbers]
 
 
 @intrinsic
-def knows_arena(typing_context, array):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Whether the array was lent together with an arena."""
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        view = context.make_array(signature.args[0])(context, builder, value=arguments[0])
-        return cgutils.is_not_null(builder, view.parent)
-
-    return types.boolean(array), generate
-
-
-@intrinsic
-def take(typing_context, like, n):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """An uninitialised vector of n numbers from the arena that `like` knows."""
-    kind = types.Array(types.float64, 1, "C")
-
-    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        lender = context.make_array(signature.args[0])(context, builder, value=arguments[0])
-        n = arguments[1]
-        header = builder.bitcast(lender.parent, HEADER.as_pointer())
-        top = builder.load(_part(builder, header, TOP))
-        after = builder.add(top, n)
-        builder.store(after, _part(builder, header, TOP))
-        address = cgutils.alloca_once(builder, NUMBERS)
-        builder.store(builder.gep(builder.load(_part(builder, header, BASE)), [top]), address)
-        full = builder.icmp_signed(">", after, builder.load(_part(builder, header, CAPACITY)))
-        with builder.if_then(full, likely=False):
-            # One word more than asked for, which links the block to those before it.
-            size = builder.shl(builder.add(n, WORD(1)), WORD(3))
-            block = builder.bitcast(context.nrt.allocate(builder, size), WORD.as_pointer())
-            chain = _part(builder, header, OVERFLOW)
-            builder.store(builder.ptrtoint(builder.load(chain), WORD), block)
-            builder.store(block, chain)
-            builder.store(builder.bitcast(builder.gep(block, [WORD(1)]), NUMBERS), address)
-        return _view(context, builder, kind, builder.load(address), [n], lender.parent)
-
-    return kind(like, types.intp), generate
-
-
-@intrinsic
-def lent(typing_context, array, arena):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+def lent(typing_context, array, arena, shape):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
     """The same array without its owner; it knows the arena."""
+    known = _known(shape)
 
     def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         kind = signature.args[0]
         view = context.make_array(kind)(context, builder, value=arguments[0])
-        view.meminfo = context.get_constant_null(types.MemInfoPointer(kind.dtype))
         # No compiled code looks at `parent` but what hands an array back to Python: `owned` is for
         # that.
-        view.parent = builder.bitcast(arguments[1], view.parent.type)
+        parent = builder.bitcast(arguments[1], view.parent.type)
+        if known is not None and kind.layout == "C":
+            sizes = _constants(context, known)
+            return array_at(context, builder, kind, view.data, sizes, parent)
+        view.meminfo = context.get_constant_null(types.MemInfoPointer(kind.dtype))
+        view.parent = parent
         return view._getvalue()
 
-    return array(array, arena), generate
+    return array(array, arena, shape), generate
 
 
-def _view(context: Any, builder: Any, kind: Any, data: Any, shape: list[Any], parent: Any) -> Any:
-    view = context.make_array(kind)(context, builder)
-    strides, step = [], context.get_constant(types.intp, 8)
-    for n in reversed(shape):
-        strides.insert(0, step)
-        step = builder.mul(step, n)
-    context.populate_array(
-        view,
-        data=data,
-        shape=shape,
-        strides=strides,
-        itemsize=context.get_constant(types.intp, 8),
-        meminfo=None,
-        parent=parent,
-    )
-    return view._getvalue()
+@intrinsic
+def scratch(typing_context, array, arena, shape):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+    """Room like the array, whose values nobody needs: on the stack where the array is small."""
+    known = _known(shape)
+    if known is None or array.dtype != types.float64:
+        return lent._defn(typing_context, array, arena, shape)
+
+    def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        place = cgutils.alloca_once(builder, ir.ArrayType(ir.DoubleType(), int(np.prod(known))))
+        data, sizes = builder.bitcast(place, NUMBERS), _constants(context, known)
+        return array_at(context, builder, signature.args[0], data, sizes, arguments[1])
+
+    return array(array, arena, shape), generate
 
 
-def vector(like: Any, n: int) -> Any:
-    """An uninitialised vector of n numbers, from the arena where `like` knows one."""
-    return np.empty(n)
+def lend(value: Any, arena: Any, shapes: Any) -> Any:
+    """The value, each array in it (at any depth of tuples) lent; those in a field `work` scratch.
+
+    shapes: of `known_shapes`.
+    """
+    return value
 
 
-@overload(vector, jit_options=INLINED)
-def _vector(like, n):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    def vector(like, n):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        if knows_arena(like):
-            return take(like, n)
-        return np.empty(n)
-
-    return vector
-
-
-def lend(value: Any, arena: Any) -> Any:
-    """The value, each array in it (at any depth of NamedTuples) replaced by a lent view."""
+def make_room(value: Any, arena: Any, shapes: Any) -> Any:
+    """The value, with scratch in place of each array."""
     return value
 
 
@@ -184,17 +108,36 @@ def owned(value: Any) -> Any:
     return value
 
 
-def _rebuild(kind: types.Type, scope: dict[str, Any], array: str, path: str = "value") -> str:
-    """Source that rebuilds what `path` holds, arrays by a pattern; classes go into `scope`."""
+def written(values: Any, target: Any) -> Any:
+    """The target, over which the values were written."""
+    return target
+
+
+REPLACED = frozenset({fresh, lend, make_room, settle, owned, written})
+"""Functions that compiled code finds implemented here and in `arena`."""
+
+
+def _rebuild(kind: Any, scope: dict[str, Any], array: str, place: str = "") -> str:
+    """Source that rebuilds a value, its arrays by a pattern; classes of tuples go into `scope`.
+
+    place: how the part in hand is reached from the whole, by positions.
+    """
     if isinstance(kind, types.Array):
-        return array.format(path, path.replace("value", "buffer", 1))
-    if isinstance(kind, types.NamedTuple | types.NamedUniTuple):
-        name = f"Tuple{len(scope)}"
-        scope[name] = kind.instance_class
-        fields = zip(kind.fields, kind.types, strict=True)
-        parts = [_rebuild(part, scope, array, f"{path}.{field}") for field, part in fields]
-        return f"{name}({', '.join(parts)})"
-    return path
+        return array.format(place=place)
+    if not isinstance(kind, types.BaseTuple):
+        return f"value{place}"
+    fields = getattr(kind, "fields", [""] * len(kind))
+    in_work = array.replace("lent(", "scratch(")
+    parts = [
+        _rebuild(part, scope, in_work if field == "work" else array, f"{place}[{i}]")
+        for i, (field, part) in enumerate(zip(fields, _parts(kind), strict=True))
+    ]
+    listed = "".join(f"{part}, " for part in parts)
+    if not hasattr(kind, "instance_class"):
+        return f"({listed})"
+    name = f"Tuple{len(scope)}"
+    scope[name] = kind.instance_class
+    return f"{name}({listed})"
 
 
 def _compose(kind: types.Type, arguments: str, array: str, **scope: Any) -> Any:
@@ -202,35 +145,52 @@ def _compose(kind: types.Type, arguments: str, array: str, **scope: Any) -> Any:
     return scope["rebuild"]
 
 
-def written(values: Any, target: Any) -> Any:
-    """The target, over which the values were written."""
-    return target
-
-
 @overload(written, jit_options=INLINED)
 def _written(values, target):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    def written(values, target):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        for i in range(target.shape[0]):
-            target[i] = values[i]
-        return target
+    if target.ndim > 1:
+
+        def written(values, target):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            for i in range(target.size):
+                target.flat[i] = values.flat[i]
+            return target
+
+    else:
+
+        def written(values, target):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            n = target.shape[0]
+            if n <= 3:  # as in array_kernels: short loops are written out
+                if n > 0:
+                    target[0] = values[0]
+                if n > 1:
+                    target[1] = values[1]
+                if n > 2:
+                    target[2] = values[2]
+            else:
+                for i in range(n):
+                    target[i] = values[i]
+            return target
 
     return written
 
 
 @overload(lend, jit_options=INLINED)
-def _lend(value, arena):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    return _compose(value, "value, arena", "lent({0}, arena)", lent=lent)
+def _lend(value, arena, shapes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    pattern = "lent(value{place}, arena, shapes{place})"
+    return _compose(value, "value, arena, shapes", pattern, lent=lent, scratch=scratch)
+
+
+@overload(make_room, jit_options=INLINED)
+def _make_room(value, arena, shapes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    pattern = "scratch(value{place}, arena, shapes{place})"
+    return _compose(value, "value, arena, shapes", pattern, scratch=scratch)
 
 
 @overload(settle, jit_options=INLINED)
 def _settle(value, buffer):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    return _compose(value, "value, buffer", "written({0}, {1})", written=written)
+    pattern = "written(value{place}, buffer{place})"
+    return _compose(value, "value, buffer", pattern, written=written)
 
 
 @overload(owned, jit_options=INLINED)
 def _owned(value):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    return _compose(value, "value", "{0}.copy()")
-
-
-REPLACED = frozenset({vector, lend, settle, owned, written})
-"""Functions that compiled code finds implemented here."""
+    return _compose(value, "value", "value{place}.copy()")

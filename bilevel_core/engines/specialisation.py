@@ -1,0 +1,107 @@
+"""Compiled forms of the engine's loops for one solver and family, kept on disk.
+
+A specialisation is compiled once and kept in a folder named after the source that it was made from.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from numba.extending import register_jitable
+
+from bilevel_core.engines import (
+    arena,
+    array_kernels,
+    batch_kernels,
+    kernels,
+    lending,
+    matrix_kernels,
+    product_kernels,
+    random_kernels,
+    vector_products,
+)
+from bilevel_core.errors import InputError
+from bilevel_core.fingerprint import fingerprint, functions_behind
+from bilevel_core.solvers import Solver
+
+SOURCES = tuple(
+    Path(str(module.__file__))
+    for module in (
+        arena,
+        array_kernels,
+        batch_kernels,
+        kernels,
+        lending,
+        matrix_kernels,
+        product_kernels,
+        random_kernels,
+        vector_products,
+    )
+)
+"""Files whose text decides what compiled code does, beside the functions that it is made from."""
+
+_compiled: dict[tuple[Callable[..., Any], ...], Any] = {}
+_jitable: set[Callable[..., Any]] = set()
+
+
+def cache_directory() -> Path:
+    """Where compiled code is kept: BILEVEL_CACHE_DIR, the user's cache, or a temporary folder."""
+    given = os.environ.get("BILEVEL_CACHE_DIR")
+    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    own = base if given else base / "bilevel-bench"
+    for folder in (own, Path(tempfile.gettempdir()) / "bilevel-bench"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    raise OSError("no writable folder for compiled code; set BILEVEL_CACHE_DIR")
+
+
+def specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
+    """The compiled form of `loop`, from disk where the source behind it has not changed."""
+    named = (loop, *roots)
+    if named not in _compiled:
+        _compiled[named] = _from_disk(loop, roots)
+    return _compiled[named]
+
+
+def _from_disk(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
+    known = kernels.OVERLOADED | lending.REPLACED | _jitable | {loop}
+    for function in functions_behind([loop, *roots]):
+        if function not in known:
+            inlined = kernels.is_small(function)
+            register_jitable(forceinline=inlined, error_model="numpy")(function)
+            _jitable.add(function)
+    key = fingerprint(
+        (loop, *roots),
+        *(path.read_text(encoding="utf-8") for path in SOURCES),
+        numba.__version__,
+        np.__version__,
+    )
+    settings: Any = numba.config
+    previous, settings.CACHE_DIR = settings.CACHE_DIR, str(cache_directory() / key)
+    try:
+        return numba.njit(cache=True, error_model="numpy")(loop)
+    finally:
+        settings.CACHE_DIR = previous
+
+
+def specialise_solver(
+    loop: Callable[..., Any], solver: Solver, params: Any, functions: list[Callable[..., Any]]
+) -> Any:
+    """The compiled form of a loop around a solver's step; functions: of the family.
+
+    Raises:
+        InputError: the class of the parameters belongs to another solver, too.
+    """
+    if kernels.STEPS.setdefault(type(params), solver.step) is not solver.step:
+        raise InputError(f"solver {solver.name!r}: its class Params belongs to another solver, too")
+    return specialise(loop, [solver.step, *functions])
