@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 
-from bilevel_core.arrays import Array, add_scaled, any_true, assign, copy, vector_like, where
+from bilevel_core.arrays import Array, add_scaled, assign, copy, vector_like, where
+from bilevel_core.looking import any_left
 from bilevel_core.oracle import Oracle, restrict
 from bilevel_core.sampled import (
     batch_grad_y_g_into,
@@ -107,7 +108,8 @@ def randomised_neumann_product(
     length = below(stream_of(oracle, CHOICES), most, b)
     for i in range(most):
         unfinished = length > i
-        if not any_true(unfinished):
+        # Some instance of a batch draws nearly `most`: a device is not worth a look.
+        if not any_left(unfinished, i, most):
             break
         batch_hvp_into(restrict(oracle, unfinished), x, y, v, 1, product)
         add_scaled(v, where(unfinished, -eta, 0.0), product)

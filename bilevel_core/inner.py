@@ -5,7 +5,8 @@ Shapes: x (p,) or (p, B); y, v (q,) or (q, B).
 
 from __future__ import annotations
 
-from bilevel_core.arrays import Array, add_scaled, any_true, copy, dot, scale_and_add, where
+from bilevel_core.arrays import Array, add_scaled, copy, dot, scale_and_add, where
+from bilevel_core.looking import PASSES, any_left
 from bilevel_core.oracle import Oracle, grad_x_f, grad_y_f_into, grad_y_g_into, jvp_into, restrict
 
 
@@ -30,9 +31,9 @@ def gradient_steps_until(
     y = copy(y)
     gradient = oracle.work.gradient
     grad_y_g_into(oracle, x, y, gradient)
-    for _ in range(most):
+    for done in range(most):
         unsolved = dot(gradient, gradient) > tolerance**2
-        if not any_true(unsolved):
+        if not any_left(unsolved, done, PASSES):
             break
         add_scaled(y, where(unsolved, -alpha, 0.0), gradient)
         grad_y_g_into(restrict(oracle, unsolved), x, y, gradient)

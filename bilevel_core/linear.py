@@ -8,7 +8,6 @@ from __future__ import annotations
 from bilevel_core.arrays import (
     Array,
     add_scaled,
-    any_true,
     assign,
     conjugate_update,
     copy,
@@ -17,6 +16,7 @@ from bilevel_core.arrays import (
     vector_like,
     where,
 )
+from bilevel_core.looking import PASSES, any_left
 from bilevel_core.oracle import Oracle, hvp_into, restrict
 
 
@@ -79,9 +79,9 @@ def conjugate_gradient_until(
     residual, direction, product = oracle.work.residual, oracle.work.direction, oracle.work.product
     assign(direction, residual)
     squared = dot(residual, residual)
-    for _ in range(most):
+    for done in range(most):
         unsolved = squared > tolerance**2
-        if not any_true(unsolved):
+        if not any_left(unsolved, done, PASSES):
             break
         hvp_into(restrict(oracle, unsolved), x, y, direction, product)
         step = where(unsolved, ratio(squared, dot(direction, product)), 0.0)

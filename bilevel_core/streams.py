@@ -1,15 +1,17 @@
 """Random numbers of a run: one stream for each kind of oracle call, and one for a solver's choices.
 
-A stream is a NumPy Generator (one instance), a `Shuffled` pool, or `Columns`, one of these for each
-instance of a batch.  The same seeds give the same numbers on both engines, whatever the chunks and
-the number of workers.  Inside compiled code the functions here are replaced by the implementations
-in `bilevel_core.engines.random_kernels`.
+A stream is a NumPy Generator (one instance), a `Shuffled` pool, or draws for a whole batch: with
+`Columns`, one of these for each instance, the same seeds give the same numbers on both engines,
+whatever the chunks and the number of workers.  On a device a batch draws from
+`bilevel_core.engines.device_streams` instead, whose numbers have the same law, but are others.
+Inside compiled code the functions here are replaced by the implementations in
+`bilevel_core.engines.random_kernels`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -33,15 +35,57 @@ def new_shuffled(generator: np.random.Generator, n: int) -> Shuffled:
     return Shuffled(generator, np.arange(n), np.array([n]))
 
 
+def is_shuffled(stream: Any) -> bool:
+    """Whether a stream, of one instance or of a batch, draws from shuffled epochs."""
+    if isinstance(stream, Columns):
+        return isinstance(stream.streams[0], Shuffled)
+    return hasattr(stream, "order")
+
+
+class Batched(Protocol):
+    """Draws for all instances of a batch at once, each independent of the others."""
+
+    def serving(self, active: Array) -> Batched:
+        """The same for the instances in active (B,); what others get is not to be used."""
+        ...
+
+    def normals(self, like: Array) -> Array:
+        """Standard normal numbers like (n, B) or (B,)."""
+        ...
+
+    def whole(self, n: int, like: Array) -> Array:
+        """Whole numbers drawn uniformly from 0..n-1, as floats like (B,)."""
+        ...
+
+    def shares(self, S: int, like: Array) -> Array:
+        """The shares of `draw_shares`, like (n, B)."""
+        ...
+
+
 class Columns(NamedTuple):
-    """One stream for each instance of a batch; those outside `active` draw nothing."""
+    """One stream for each instance of a batch; those outside `active` draw nothing and get 0."""
 
     streams: tuple[Any, ...]
     active: np.ndarray | None  # (B,) of bool; None for all
 
-    def drawn(self, draw: Callable[[Any], Any], like: Any, shape: tuple[int, ...]) -> Any:
-        """draw(stream) of each active instance, 0 for the others, stacked last like a tensor."""
-        values = np.zeros((*shape, len(self.streams)))
+    def serving(self, active: Array) -> Columns:
+        """The same streams, of which those in active (B,) draw."""
+        return self._replace(active=np.asarray(active.cpu()))
+
+    def normals(self, like: Array) -> Array:
+        """Standard normal numbers like (n, B) or (B,)."""
+        return self._drawn(lambda one: one.standard_normal(like.shape[:-1]), like)
+
+    def whole(self, n: int, like: Array) -> Array:
+        """Whole numbers drawn uniformly from 0..n-1, as floats like (B,)."""
+        return self._drawn(lambda one: _whole(one, n), like)
+
+    def shares(self, S: int, like: Array) -> Array:
+        """The shares of `draw_shares`, like (n, B)."""
+        return self._drawn(lambda one: _shares(one, S, like.shape[0]), like)
+
+    def _drawn(self, draw: Callable[[Any], Any], like: Array) -> Array:
+        values = np.zeros(tuple(like.shape))
         for b, stream in enumerate(self.streams):
             if self.active is None or self.active[b]:
                 values[..., b] = draw(stream)
@@ -67,32 +111,36 @@ def stream_of(oracle: Oracle, kind: int) -> Any:
     One instance has no columns: whatever still runs draws.
     """
     found = oracle.streams[kind]
-    if oracle.active is None or not isinstance(found, Columns):
+    # One instance's own flag is a number; a batch has one for each.
+    if oracle.active is None or np.ndim(oracle.active) == 0:
         return found
-    return found._replace(active=np.asarray(oracle.active.cpu()))
+    return found.serving(oracle.active)
 
 
 def add_normal(stream: Any, scale: Array, out: Array) -> None:
     """Add scale times independent standard normal numbers to out (n,) or (n, B), in place."""
-    n = out.shape[0]
-    if isinstance(stream, Columns):
-        out += scale * stream.drawn(lambda one: one.standard_normal(n), out, (n,))
+    if out.ndim == 1:
+        out += scale * stream.standard_normal(out.shape[0])
     else:
-        out += scale * stream.standard_normal(n)
+        out += scale * stream.normals(out)
 
 
 def normal(stream: Any, like: Array) -> Array:
     """One standard normal number, or (B,) in the library of `like`."""
-    if isinstance(stream, Columns):
-        return stream.drawn(lambda one: one.standard_normal(), like, ())
-    return stream.standard_normal()
+    if like.ndim == 1:
+        return stream.standard_normal()
+    return stream.normals(like[0])
 
 
 def below(stream: Any, n: int, like: Array) -> Array:
     """A whole number drawn uniformly from 0..n-1, as a float, or (B,) in the library of `like`."""
-    if isinstance(stream, Columns):
-        return stream.drawn(lambda one: float(int(n * one.random())), like, ())
-    return float(int(n * stream.random()))
+    if like.ndim == 1:
+        return _whole(stream, n)
+    return stream.whole(n, like[0])
+
+
+def _whole(generator: np.random.Generator, n: int) -> float:
+    return float(int(n * generator.random()))
 
 
 def draw_shares(stream: Any, S: int, out: Array) -> None:
@@ -101,11 +149,10 @@ def draw_shares(stream: Any, S: int, out: Array) -> None:
     With replacement from a Generator: multinomial counts, one binomial number a sample where S is
     at least n.  Without from a `Shuffled` pool: whole epochs at once, the rest sample by sample.
     """
-    n = out.shape[0]
-    if isinstance(stream, Columns):
-        out[:] = stream.drawn(lambda one: _shares(one, S, n), out, (n,))
-    else:
+    if isinstance(stream, np.random.Generator | Shuffled):
         fill_shares(stream, S, out)
+    else:
+        out[:] = stream.shares(S, out)
 
 
 def _shares(stream: Any, S: int, n: int) -> np.ndarray:

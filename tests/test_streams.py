@@ -12,7 +12,7 @@ from scipy import stats
 
 import problems
 from bilevel_core import streams
-from bilevel_core.engines import compiled
+from bilevel_core.engines import specialisation
 from bilevel_core.oracle import HVP, SLOTS, restrict
 from bilevel_core.reference import private_oracle
 from bilevel_core.sampled import open_streams
@@ -162,7 +162,7 @@ def test_whole_passes_draw_nothing():
 @pytest.mark.parametrize("n", [1, 2, 5, 64])
 def test_below_is_uniform(n):
     random = generator(n)
-    drawn = [streams.below(random, n, None) for _ in range(200 * n)]
+    drawn = [streams.below(random, n, np.zeros(1)) for _ in range(200 * n)]
     assert set(drawn) == set(map(float, range(n)))
     assert n == 1 or stats.chisquare(list(collections.Counter(drawn).values())).pvalue > 1e-3
 
@@ -239,7 +239,7 @@ def draw_everything(random, pool, S, normals, numbers, replaced, shuffled):
 
 
 def test_compiled_numbers_are_those_of_numpy():
-    fast = compiled._specialise(draw_everything, [draw_everything])
+    fast = specialisation.specialise(draw_everything, [draw_everything])
     n = 32
     plain, other = ((generator(1), new_shuffled(generator(2), n)) for _ in range(2))
     for S in (*BATCHES, 7, 19, 64, 10**6 + 1):

@@ -6,6 +6,11 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
+LONGEST = 1000
+"""Steps after which a batch is looked at even if more were asked for: a NaN goes on no longer."""
+LARGEST = 2**28
+"""Bytes that the iterates, norms and ledgers of a chunk may take, unless a single step is more."""
+
 
 class Chunk(NamedTuple):
     """n consecutive outer steps of B instances."""
@@ -13,6 +18,23 @@ class Chunk(NamedTuple):
     squared: np.ndarray  # (n, B): ||grad Phi(x)||^2 at the iterate before each step
     ledgers: np.ndarray  # (n + 1, B, 2, slots): the ledger before the first step and after each
     moved: np.ndarray  # (B,): whether x changed at all
+
+
+def steps_in_chunk(p: int, batch: int, counts: int) -> int:
+    """Most outer steps of a chunk with x (p, batch) and so many counts kept for each instance."""
+    bytes_of_step = 8 * batch * (p + 1 + counts)
+    return max(1, min(LONGEST, LARGEST // bytes_of_step))
+
+
+def shared_by_all(ledger: np.ndarray, batch: int) -> np.ndarray:
+    """The ledger (n + 1, 2, slots) of all instances as (n + 1, batch, 2, slots), not copied."""
+    n, *counts = ledger.shape
+    return np.broadcast_to(ledger[:, None], (n, batch, *counts))
+
+
+def is_shared(ledgers: np.ndarray) -> bool:
+    """Whether ledgers (n + 1, B, 2, slots) hold one ledger for all B."""
+    return ledgers.shape[1] == 1 or ledgers.strides[1] == 0
 
 
 class Session(Protocol):
@@ -30,5 +52,9 @@ class Session(Protocol):
         ...
 
     def advance(self, n: int) -> Chunk:
-        """Run up to n outer steps, fewer only where every instance has left the finite numbers."""
+        """Run up to n outer steps, at least one.
+
+        Fewer where every instance has left the finite numbers, or where more would not fit into a
+        chunk.
+        """
         ...

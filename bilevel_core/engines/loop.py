@@ -6,10 +6,11 @@ import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from bilevel_core.engines.chunk import Chunk, Session
+from bilevel_core.engines.chunk import Chunk, Session, is_shared
 
 CRITERIA = ("average", "first")
 SHORTEST, LONGEST = 16, 4096
@@ -33,20 +34,38 @@ class Hit:
 
 @dataclasses.dataclass
 class Track:
-    """What is known of one instance so far; the loop below alone writes to it."""
+    """What is known of one instance in the end."""
 
-    total: float = 0.0  # sum of ||grad Phi||^2 over the first `outer` iterates
     outer: int = 0
     hits: list[Hit] = dataclasses.field(default_factory=list)
     trajectory: list[tuple[int, float, float, np.ndarray]] = dataclasses.field(default_factory=list)
     spent: np.ndarray | None = None  # the ledger (2, slots) after `outer` steps
-    still: int = 0
+    still: int = 0  # steps without any movement of x, up to the last one
     status: str = ""
     reason: str = ""
 
-    def reached(self, criterion: str) -> int:
-        """How many of the decreasing eps this criterion has reached."""
-        return sum(hit.criterion == criterion for hit in self.hits)
+
+class Columns(NamedTuple):
+    """What is known of all B instances while they run; the loop below alone writes to it."""
+
+    total: np.ndarray  # (B,): sum of ||grad Phi||^2 over the iterates so far
+    still: np.ndarray  # (B,): steps without any movement of x
+    reached: dict[str, np.ndarray]  # by criterion, (B,): how many of the decreasing eps
+    running: np.ndarray  # (B,) of bool
+
+
+class Part(NamedTuple):
+    """A chunk's iterates of the instances that were running before it, in columns."""
+
+    first: int  # outer steps done before it
+    instances: np.ndarray  # (R,): which of the B they are
+    values: dict[str, np.ndarray]  # by criterion, (n, R)
+    lengths: np.ndarray  # (R,): iterates up to the first that is not finite
+    ledgers: np.ndarray  # (n + 1, B, 2, slots)
+
+    def ledger(self, i: int, column: int) -> np.ndarray:
+        """The ledger (2, slots) of one column after i steps of the chunk."""
+        return self.ledgers[i, self.instances[column]].copy()
 
 
 def _on_grid(k: int) -> bool:
@@ -67,51 +86,88 @@ def _grid(first: int, last: int) -> list[int]:
     return sorted(k for k in near if first <= k < last and _on_grid(k))
 
 
-def record(track: Track, squared: np.ndarray, ledgers: np.ndarray, eps: Sequence[float]) -> None:
-    """Add n iterates to a track: squared (n,), ledgers (n + 1, 2, slots), eps decreasing.
+def _part(columns: Columns, chunk: Chunk, done: int) -> Part:
+    instances = np.flatnonzero(columns.running)
+    squared = chunk.squared[:, instances]
+    finite = np.isfinite(squared)
+    n = len(squared)
+    lengths = np.where(finite.all(axis=0), n, np.argmin(finite, axis=0))
+    known = np.where(np.arange(n)[:, None] < lengths, squared, 0.0)
+    # A running sum term by term: the same whatever the length of a chunk.
+    sums = np.cumsum(np.concatenate([columns.total[None, instances], known]), axis=0)[1:]
+    columns.total[instances] = sums[-1]
+    averages = sums / (done + 1 + np.arange(n))[:, None]
+    return Part(done, instances, {"first": squared, "average": averages}, lengths, chunk.ledgers)
+
+
+def _record_hits(
+    tracks: Sequence[Track], columns: Columns, part: Part, eps: Sequence[float]
+) -> None:
+    """Add the hits of a chunk, "first" before "average"; eps decreasing.
 
     "first" is reached at outer = k by iterate x_k, with the ledger of k steps; "average" at outer
     = K by the iterates x_0 .. x_{K-1}, with the ledger of K steps.
     """
-    finite = np.isfinite(squared)
-    n = len(squared) if finite.all() else int(np.argmin(finite))
-    squared = squared[:n]
-    # A running sum term by term: the same whatever the length of a chunk.
-    sums = np.cumsum(np.concatenate([[track.total], squared]))[1:]
-    averages = sums / (track.outer + 1 + np.arange(n))
-    for criterion, values, shift in (("first", squared, 0), ("average", averages, 1)):
-        lowest = np.minimum.accumulate(values) if n else values
-        for target in eps[track.reached(criterion) :]:
-            if n == 0 or lowest[-1] > target:
-                break
-            i = int(np.argmax(lowest <= target)) + shift
-            track.hits.append(Hit(criterion, target, track.outer + i, ledgers[i].copy()))
-    for k in _grid(track.outer, track.outer + n):
-        i = k - track.outer
-        track.trajectory.append((k, float(squared[i]), float(averages[i]), ledgers[i].copy()))
-    track.total = float(sums[-1]) if n else track.total
-    track.outer += n
-    track.spent = ledgers[n].copy()
-    if not finite.all():
-        track.status = "diverged"
-        track.reason = f"grad Phi is not finite after {track.outer} outer steps"
+    targets = np.append(eps, -np.inf)
+    for criterion, shift in (("first", 0), ("average", 1)):
+        values, reached = part.values[criterion], columns.reached[criterion]
+        counted = np.arange(len(values))[:, None] < part.lengths
+        lowest = np.min(values, axis=0, initial=np.inf, where=counted)
+        for column in np.flatnonzero(lowest <= targets[reached[part.instances]]).tolist():
+            b, own = part.instances[column], values[: part.lengths[column], column]
+            met = [target for target in eps[reached[b] :] if lowest[column] <= target]
+            for target in met:
+                i = int(np.argmax(own <= target)) + shift
+                ledger = part.ledger(i, column)
+                tracks[b].hits.append(Hit(criterion, target, part.first + i, ledger))
+            reached[b] += len(met)
 
 
-def _judge(track: Track, chunk: Chunk, b: int, eps: Sequence[float], criterion: str) -> None:
-    if track.status:
-        return
-    if track.reached(criterion) == len(eps):
-        track.status, track.reason = "ok", "every eps reached"
-        return
-    n = len(chunk.squared)
-    track.still = 0 if chunk.moved[b] else track.still + n
-    stalled = track.still >= max(STALLED_AFTER, STALLED_SHARE * track.outer)
-    if stalled and chunk.squared[-1, b] > eps[-1]:
-        track.status = "censored"
-        track.reason = (
-            f"x has not moved for {track.still} outer steps, at ||grad Phi||^2 = "
-            f"{chunk.squared[-1, b]:.3g}"
-        )
+def _record_points(tracks: Sequence[Track], part: Part) -> None:
+    """Add those points of a chunk that a trajectory keeps."""
+    n = len(part.values["first"])
+    for k in _grid(part.first, part.first + n):
+        i = k - part.first
+        squared, averages = (part.values[name][i].tolist() for name in ("first", "average"))
+        shared = part.ledgers[i, 0].copy() if is_shared(part.ledgers) else None
+        for column in np.flatnonzero(part.lengths > i).tolist():
+            ledger = part.ledger(i, column) if shared is None else shared
+            point = (k, squared[column], averages[column], ledger)
+            tracks[part.instances[column]].trajectory.append(point)
+
+
+def _end(track: Track, part: Part, column: int, status: str, reason: str) -> None:
+    length = int(part.lengths[column])
+    track.outer, track.spent = part.first + length, part.ledger(length, column)
+    track.status, track.reason = status, reason
+
+
+def _judge(
+    tracks: Sequence[Track],
+    columns: Columns,
+    part: Part,
+    moved: np.ndarray,
+    eps: Sequence[float],
+    criterion: str,
+) -> None:
+    """End the instances that have left the finite numbers, reached every eps, or do not move."""
+    b, n, last = part.instances, len(part.values["first"]), part.values["first"][-1]
+    diverged = part.lengths < n
+    arrived = ~diverged & (columns.reached[criterion][b] == len(eps))
+    columns.still[b] = np.where(moved[b], 0, columns.still[b] + n)
+    resting = columns.still[b] >= max(STALLED_AFTER, STALLED_SHARE * (part.first + n))
+    stalled = ~diverged & ~arrived & resting & (last > eps[-1])
+    for column in np.flatnonzero(diverged).tolist():
+        outer = part.first + part.lengths[column]
+        reason = f"grad Phi is not finite after {outer} outer steps"
+        _end(tracks[b[column]], part, column, "diverged", reason)
+    for column in np.flatnonzero(arrived).tolist():
+        _end(tracks[b[column]], part, column, "ok", "every eps reached")
+    for column in np.flatnonzero(stalled).tolist():
+        still = tracks[b[column]].still = int(columns.still[b[column]])
+        reason = f"x has not moved for {still} outer steps, at ||grad Phi||^2 = {last[column]:.3g}"
+        _end(tracks[b[column]], part, column, "censored", reason)
+    columns.running[b[diverged | arrived | stalled]] = False
 
 
 def drive(
@@ -128,27 +184,40 @@ def drive(
     eps: decreasing; criterion: the one that decides when to stop.  max_seconds bounds the whole
     pass, evaluation included.
     """
-    tracks = [Track() for _ in range(session.batch)]
-    started, done = clock(), 0
-    while not all(track.status for track in tracks):
+    batch = session.batch
+    tracks = [Track() for _ in range(batch)]
+    columns = Columns(
+        total=np.zeros(batch),
+        still=np.zeros(batch, np.int64),
+        reached={name: np.zeros(batch, np.int64) for name in CRITERIA},
+        running=np.ones(batch, bool),
+    )
+    started, done, reason, part = clock(), 0, "", None
+    while columns.running.any():
         n = min(max_outer - done, max(SHORTEST, min(LONGEST, done // 8)))
         if n <= 0:
-            _stop(tracks, f"max_outer = {max_outer} reached")
+            reason = f"max_outer = {max_outer} reached"
             break
         if max_seconds is not None and clock() - started > max_seconds:
-            _stop(tracks, f"max_seconds = {max_seconds:g} reached")
+            reason = f"max_seconds = {max_seconds:g} reached"
             break
         chunk = session.advance(n)
-        for b, track in enumerate(tracks):
-            if not track.status:
-                record(track, chunk.squared[:, b], chunk.ledgers[:, b], eps)
-                _judge(track, chunk, b, eps, criterion)
+        part = _part(columns, chunk, done)
+        _record_hits(tracks, columns, part, eps)
+        _record_points(tracks, part)
+        _judge(tracks, columns, part, chunk.moved, eps, criterion)
         done += len(chunk.squared)
         progress(done)
+    _stop(tracks, part, reason)
     return tracks
 
 
-def _stop(tracks: list[Track], reason: str) -> None:
-    for track in tracks:
-        if not track.status:
+def _stop(tracks: Sequence[Track], part: Part | None, reason: str) -> None:
+    """End whatever still runs, after its last chunk if it had one."""
+    if part is None:
+        for track in tracks:
             track.status, track.reason = "censored", reason
+        return
+    for column, b in enumerate(part.instances):
+        if not tracks[b].status:
+            _end(tracks[b], part, column, "censored", reason)

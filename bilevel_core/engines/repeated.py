@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from bilevel_core.engines.chunk import Chunk, Session
+from bilevel_core.engines.chunk import Chunk, Session, is_shared, shared_by_all
 
 
 class RepeatedSession:
@@ -41,9 +41,6 @@ class RepeatedSession:
         chunks = [session.advance(n) for session in self._sessions]
         done = min(len(chunk.squared) for chunk in chunks)
         squared = np.concatenate([chunk.squared[:done] for chunk in chunks], axis=1)
-        ledgers = np.concatenate([chunk.ledgers[: done + 1] for chunk in chunks], axis=1)
-        if (ledgers < 0).any():
-            raise OverflowError("more than 9.2e18 samples, which the ledger's int64 cannot hold")
         moved = np.concatenate([chunk.moved for chunk in chunks])
         groups = (self.batch, self._repetitions)
         with np.errstate(over="ignore", invalid="ignore"):
@@ -52,7 +49,22 @@ class RepeatedSession:
             # Only one that has left the finite numbers stops; the others are now ahead of it.
             mean[-1] = np.nan
         any_moved = moved.reshape(groups).any(axis=1)
-        return Chunk(mean, _rounded_mean(ledgers, groups), np.asarray(any_moved))
+        ledgers = _mean_ledgers([chunk.ledgers[: done + 1] for chunk in chunks], groups)
+        return Chunk(mean, ledgers, np.asarray(any_moved))
+
+
+def _mean_ledgers(own: list[np.ndarray], groups: tuple[int, int]) -> np.ndarray:
+    if len(own) == 1 and is_shared(own[0]):
+        # All repetitions of all instances have one ledger, which is their mean.
+        ledger = _checked(own[0][:, 0])
+        return shared_by_all(ledger, groups[0])
+    return _rounded_mean(_checked(np.concatenate(own, axis=1)), groups)
+
+
+def _checked(ledgers: np.ndarray) -> np.ndarray:
+    if (ledgers < 0).any():
+        raise OverflowError("more than 9.2e18 samples, which the ledger's int64 cannot hold")
+    return ledgers
 
 
 def _rounded_mean(ledgers: np.ndarray, groups: tuple[int, int]) -> np.ndarray:

@@ -1,14 +1,16 @@
-"""The torch engine: the same functions run eagerly on many instances at once, batch last.
+"""The torch engine: the same functions run on many instances at once, batch last.
 
 x is (p, B) and y (q, B), in float64, on any device.  Loops that depend on the data mask the
-instances that are done; nothing inside a chunk of steps waits for the device.
+instances that are done; nothing else inside a chunk of steps waits for the device.  On a CUDA
+device random numbers are drawn there (`device_streams`), so that counts of random solvers differ
+from the CPU's by the draw, not in law, and steps that allow it are replayed (`captured`).
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,7 +18,9 @@ import torch
 from bilevel_core import reference
 from bilevel_core.arrays import dot
 from bilevel_core.autograd import Graph
-from bilevel_core.engines.chunk import Chunk
+from bilevel_core.engines.captured import Recorder, Recording, record_graph, record_step, trial
+from bilevel_core.engines.chunk import Chunk, shared_by_all, steps_in_chunk
+from bilevel_core.engines.device_streams import open_on_device
 from bilevel_core.errors import InputError
 from bilevel_core.oracle import SLOTS, Oracle, make_work
 from bilevel_core.problem import Problem
@@ -24,8 +28,8 @@ from bilevel_core.sampled import open_streams
 from bilevel_core.solvers import Solver
 from bilevel_core.streams import in_columns, open_generators
 
-LONGEST = 1000
-"""Steps after which a run is looked at even if more were asked for: a NaN goes on no longer."""
+OpenStreams = Callable[[Sequence[Problem], Sequence[int], torch.device], tuple[Any, ...]]
+"""The streams of a batch from its problems and noise seeds, kind by kind."""
 
 
 def check_device(device: str) -> torch.device:
@@ -74,6 +78,31 @@ def _stack(values: tuple[Any, ...], device: torch.device) -> Any:
     return first
 
 
+def open_on_host(
+    problems: Sequence[Problem], noise_seeds: Sequence[int], device: torch.device
+) -> tuple[Any, ...]:
+    """NumPy's streams, one for each instance: the numbers of the compiled engine."""
+    return in_columns(
+        [
+            open_streams(problem.data, open_generators(noise_seed, problem.seed))
+            for problem, noise_seed in zip(problems, noise_seeds, strict=True)
+        ]
+    )
+
+
+OPEN_STREAMS: dict[str, OpenStreams] = {"cpu": open_on_host, "cuda": open_on_device}
+RECORDERS: dict[str, Recorder] = {"cuda": record_graph}
+"""How steps are recorded on each type of device; elsewhere they run eagerly."""
+
+
+class Walk(NamedTuple):
+    """n outer steps, still on the device."""
+
+    positions: torch.Tensor  # (n, p, B): x before each step
+    ledger: np.ndarray  # (n + 1, 2, slots): what all instances share, before and after each step
+    restricted: list[torch.Tensor]  # n + 1 of (2, slots, B), the same one where nothing changed
+
+
 class TorchSession:
     """A batch of runs in progress on the torch engine."""
 
@@ -84,11 +113,14 @@ class TorchSession:
         params: Any,
         device: str = "cpu",
         noise_seeds: Sequence[int] | None = None,
+        streams: OpenStreams | None = None,
+        record: Recorder | None = None,
     ) -> None:
         """Move data and starts to the device; no oracle is called yet.
 
         noise_seeds: one a problem, which repetition of a run with random oracles it is; None where
-        nothing is random.
+        nothing is random.  streams and record: where random numbers come from and how steps are
+        recorded, by default what suits the device.
 
         Raises:
             InputError: the instances do not fit into one batch, or the device is not there.
@@ -104,15 +136,16 @@ class TorchSession:
         x0, y0 = (self._columns([getattr(p, name) for p in problems]) for name in ("x0", "y0"))
         self._state = solver.init(x0, y0)
         self._y, self._v = y0.clone(), torch.zeros_like(y0)
-        streams = None
+        self._oracle = self._new_oracle()
         if noise_seeds is not None:
-            streams = in_columns(
-                [
-                    open_streams(problem.data, open_generators(noise_seed, problem.seed))
-                    for problem, noise_seed in zip(problems, noise_seeds, strict=True)
-                ]
+            opened = streams or OPEN_STREAMS[self._device.type]
+            self._oracle = self._oracle._replace(
+                streams=opened(problems, noise_seeds, self._device)
             )
-        self._oracle = self._new_oracle()._replace(streams=streams)
+        self._record = record or RECORDERS.get(self._device.type)
+        self._recording: Recording | None = None
+        self._done = 0
+        self._restricts = False
 
     def _columns(self, vectors: list[np.ndarray]) -> torch.Tensor:
         return torch.as_tensor(np.stack(vectors, axis=-1), dtype=torch.float64, device=self._device)
@@ -132,34 +165,75 @@ class TorchSession:
         """The current x, (p, B)."""
         return self._state.x.detach().cpu().numpy().copy()
 
-    @torch.no_grad()
     def advance(self, n: int) -> Chunk:
-        """Run up to n outer steps and evaluate the iterates they started from."""
-        n = min(n, LONGEST)
-        oracle = self._oracle
-        positions: list[torch.Tensor] = []
-        uniform = np.empty((n + 1, 2, len(SLOTS)), np.int64)
-        uniform[0] = oracle.ledger
-        restricted = [oracle.restricted.clone()]
+        """Run up to n outer steps, as many as fit into a chunk, and evaluate their iterates."""
+        # Until a step was seen, it may charge instances apart.
+        counts = 2 * len(SLOTS) if self._restricts or not self._done else 0
+        n = min(n, steps_in_chunk(self._state.x.shape[0], self.batch, counts))
         self._synchronise()
         started = time.perf_counter()
-        for i in range(n):
-            positions.append(self._state.x.clone())  # a step may write over its x
-            version = oracle.restricted._version
-            self._state = self._solver.step(oracle, self._params, self._state)
-            uniform[i + 1] = oracle.ledger
-            changed = oracle.restricted._version != version
-            restricted.append(oracle.restricted.clone() if changed else restricted[-1])
+        walk = self.walk(n)
         self._synchronise()
         self.seconds += time.perf_counter() - started
-        path = torch.stack(positions)
-        moved = (path != path[0]).any(0).any(0) | (self._state.x != path[0]).any(0)
-        own = torch.stack(restricted).movedim(-1, 1).cpu().numpy()
-        return Chunk(
-            squared=self._squared_norms(path).cpu().numpy(),
-            ledgers=uniform[:, None] + own,
-            moved=moved.cpu().numpy(),
-        )
+        with torch.no_grad():
+            path = walk.positions
+            moved = (path != path[0]).any(0).any(0) | (self._state.x != path[0]).any(0)
+            return Chunk(
+                squared=self._squared_norms(path).cpu().numpy(),
+                ledgers=self._ledgers(walk),
+                moved=moved.cpu().numpy(),
+            )
+
+    @torch.no_grad()
+    def walk(self, n: int) -> Walk:
+        """Run n outer steps without waiting for the device, but for looks of `looking`."""
+        oracle = self._oracle
+        positions = torch.empty((n, *self._state.x.shape), dtype=torch.float64, device=self._device)
+        ledger = np.empty((n + 1, 2, len(SLOTS)), np.int64)
+        ledger[0] = oracle.ledger
+        restricted = [oracle.restricted.clone()]
+        for i in range(n):
+            positions[i].copy_(self._state.x)  # a step may write over its x
+            restricts = self._step()
+            ledger[i + 1] = oracle.ledger
+            restricted.append(oracle.restricted.clone() if restricts else restricted[-1])
+        return Walk(positions, ledger, restricted)
+
+    def _step(self) -> bool:
+        """One outer step; whether it charged instances apart."""
+        oracle = self._oracle
+        if self._done == 1 and self._record is not None:
+            self._recording = self._recorded(self._record)
+        self._done += 1
+        if self._recording is not None:
+            self._state = self._recording.step(oracle, self._state)
+            return self._recording.constant.restricts
+        version = oracle.restricted._version
+        self._state = self._solver.step(oracle, self._params, self._state)
+        changed = bool(oracle.restricted._version != version)
+        self._restricts = self._restricts or changed
+        return changed
+
+    def _recorded(self, record: Recorder) -> Recording | None:
+        """A recording of all steps but the first, where one can stand for all of them."""
+        step, arguments = self._solver.step, (self._oracle, self._params, self._state)
+        constant = trial(step, *arguments)
+        if constant is None:
+            return None
+        recording = record_step(step, *arguments, constant, record)
+        self._restricts = self._restricts or constant.restricts
+        self._state = recording.state
+        return recording
+
+    def _ledgers(self, walk: Walk) -> np.ndarray:
+        if not self._restricts:
+            return shared_by_all(walk.ledger, self.batch)
+        ledgers = np.empty((len(walk.ledger), self.batch, *walk.ledger.shape[1:]), np.int64)
+        for i, restricted in enumerate(walk.restricted):
+            if i == 0 or restricted is not walk.restricted[i - 1]:
+                own = restricted.cpu().numpy()
+            ledgers[i] = walk.ledger[i] + np.moveaxis(own, -1, 0)
+        return ledgers
 
     def _squared_norms(self, path: torch.Tensor) -> torch.Tensor:
         out = torch.empty((path.shape[0], self.batch), dtype=torch.float64, device=self._device)
