@@ -105,7 +105,7 @@ def check_options(name: str, options: Mapping[str, Any], kappa: float, seed: int
         if key not in allowed:
             raise unknown_name(f"option of problem {name!r}", key, allowed)
     if options.get("noise") is None:
-        for key in ("sigma", "sampling"):
+        for key in ("sigma", "sampling", "pool"):
             if key in options:
                 raise InputError(f"{key}: needs noise='gaussian' or noise='finite_sum'")
     is_number = isinstance(kappa, int | float) and not isinstance(kappa, bool)

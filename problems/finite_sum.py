@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bilevel_core.arrays import Array, multiply, subtract_product, tanh, vector_like
+from bilevel_core.arrays import Array, add_scaled, tanh, vector_like, where
+from bilevel_core.batches import add_rows, draw_pool, multiply_rows
 from bilevel_core.oracle import (
     FAMILIES,
     family_grad_x_f,
@@ -32,12 +33,12 @@ from bilevel_core.oracle import (
 )
 from bilevel_core.problem import Problem
 from bilevel_core.sampled import SAMPLED, Sampled, generator_itself
-from bilevel_core.streams import Shuffled, draw_shares, new_shuffled
+from bilevel_core.streams import Shuffled, new_shuffled
 from problems.checks import generator
 from problems.wrapped import WRAPPED, wrapped_forms
 
 SAMPLES = 32
-"""Samples of a synthetic pool; even."""
+"""Samples of a synthetic pool, unless another even number is asked for."""
 BEND_SHARE = 0.25
 """The most that a sample bends the Hessian, as a share of mu."""
 STEEPEST = 4.0 / (3.0 * math.sqrt(3.0))
@@ -45,16 +46,13 @@ STEEPEST = 4.0 / (3.0 * math.sqrt(3.0))
 
 
 class Pool(NamedTuple):
-    """Directions of the samples, one a row, their transposes, and signs."""
+    """Directions of the samples, one a row; the second half has those of the first."""
 
-    signs: np.ndarray  # (n,), +-1
-    c: np.ndarray  # (q, n)
+    c: np.ndarray  # (n, q)
     u: np.ndarray  # (n, q)
-    transposed_u: np.ndarray  # (q, n)
     w: np.ndarray  # (n, p)
-    transposed_w: np.ndarray  # (p, n)
-    d: np.ndarray  # (q, n)
-    e: np.ndarray  # (p, n)
+    d: np.ndarray  # (n, q)
+    e: np.ndarray  # (n, p)
 
 
 class ReplacedData(NamedTuple):
@@ -80,27 +78,43 @@ class ShuffledData(NamedTuple):
 Data = Any
 
 
-def signed_shares(data: Data, stream: Any, y: Array, S: int) -> Array:
-    """s_i times the share of sample i in a batch of S: (n,) or (n, B)."""
-    shares = vector_like(y, data.pool.u.shape[0])
-    draw_shares(stream, S, shares)
-    return data.pool.signs * shares
+def draw_members(data: Data, stream: Any, y: Array, S: int) -> Array:
+    """The samples of a batch of S and their shares: (2 m,) or (2 m, B), as in `batches`."""
+    return draw_pool(stream, data.pool.u.shape[0], S, y)
 
 
-def _scores(data: Data, x: Array, y: Array) -> Array:
-    """u_i'y + w_i'x."""
-    scores = vector_like(y, data.pool.u.shape[0])
-    multiply(data.pool.u, y, scores)
-    subtract_product(scores, data.pool.w, -x)
-    return scores
+def _weights(data: Data, members: Array) -> Array:
+    """s_i times the share of each member: (m,) or (m, B)."""
+    m = members.shape[0] // 2
+    # The second half of the samples has the signs of the first, turned round.
+    return where(members[:m] < 0.5 * data.pool.u.shape[0], members[m:], -members[m:])
 
 
-def _bent_product(data: Data, weights: Array, x: Array, y: Array, v: Array) -> Array:
-    """bend weight_i sech^2(u_i'y + w_i'x) u_i'v."""
-    t = tanh(_scores(data, x, y))
-    product = vector_like(v, data.pool.u.shape[0])
-    multiply(data.pool.u, v, product)
-    return data.bend * weights * (1.0 - t * t) * product
+def _times(matrix: Array, members: Array, vector: Array) -> Array:
+    """The members' rows of the matrix, times the vector: (m,) or (m, B)."""
+    m = members.shape[0] // 2
+    out = vector_like(members, m)
+    multiply_rows(matrix, members[:m], vector, out)
+    return out
+
+
+def _add(out: Array, matrix: Array, members: Array, weights: Array) -> None:
+    """Add the members' rows of the matrix, times their weights, to out."""
+    add_rows(out, matrix, members[: members.shape[0] // 2], weights)
+
+
+def _bends(data: Data, members: Array, x: Array, y: Array) -> Array:
+    """tanh(u_i'y + w_i'x) of the members."""
+    scores = _times(data.pool.u, members, y)
+    add_scaled(scores, 1.0, _times(data.pool.w, members, x))
+    return tanh(scores)
+
+
+def _bent_product(data: Data, members: Array, x: Array, y: Array, v: Array) -> Array:
+    """bend weight_i sech^2(u_i'y + w_i'x) u_i'v of the members."""
+    t = _bends(data, members, x, y)
+    product = _times(data.pool.u, members, v)
+    return data.bend * _weights(data, members) * (1.0 - t * t) * product
 
 
 def gradients_f(
@@ -109,43 +123,45 @@ def gradients_f(
     """grad F over a batch of S."""
     family_grad_x_f(data.wrapped, x, y, out_x)
     family_grad_y_f(data.wrapped, x, y, out_y)
-    weights = data.sigma * signed_shares(data, stream, y, S)
-    subtract_product(out_x, data.pool.e, -weights)
-    subtract_product(out_y, data.pool.d, -weights)
+    members = draw_members(data, stream, y, S)
+    weights = data.sigma * _weights(data, members)
+    _add(out_x, data.pool.e, members, weights)
+    _add(out_y, data.pool.d, members, weights)
 
 
 def grad_x_g(data: Data, stream: Any, x: Array, y: Array, S: int, out: Array) -> None:
     """grad_x G over a batch of S."""
     family_grad_x_g(data.wrapped, x, y, out)
-    bent = data.bend * signed_shares(data, stream, y, S) * tanh(_scores(data, x, y))
-    subtract_product(out, data.pool.transposed_w, -bent)
+    members = draw_members(data, stream, y, S)
+    weights = data.bend * _weights(data, members) * _bends(data, members, x, y)
+    _add(out, data.pool.w, members, weights)
 
 
 def grad_y_g(data: Data, stream: Any, x: Array, y: Array, S: int, out: Array) -> None:
     """grad_y G over a batch of S."""
     family_grad_y_g(data.wrapped, x, y, out)
-    weights = signed_shares(data, stream, y, S)
-    subtract_product(out, data.pool.c, -data.slope * weights)
-    bent = data.bend * weights * tanh(_scores(data, x, y))
-    subtract_product(out, data.pool.transposed_u, -bent)
+    members = draw_members(data, stream, y, S)
+    weights = _weights(data, members)
+    _add(out, data.pool.c, members, data.slope * weights)
+    _add(out, data.pool.u, members, data.bend * weights * _bends(data, members, x, y))
 
 
 def jvp(data: Data, stream: Any, x: Array, y: Array, v: Array, S: int, out: Array) -> None:
     """(grad_x grad_y G) v over a batch of S."""
     family_jvp(data.wrapped, x, y, v, out)
-    bent = _bent_product(data, signed_shares(data, stream, y, S), x, y, v)
-    subtract_product(out, data.pool.transposed_w, -bent)
+    members = draw_members(data, stream, y, S)
+    _add(out, data.pool.w, members, _bent_product(data, members, x, y, v))
 
 
 def hvp(data: Data, stream: Any, x: Array, y: Array, v: Array, S: int, out: Array) -> None:
     """(grad_yy G) v over a batch of S."""
-    held_hvp(data, signed_shares(data, stream, y, S), x, y, v, out)
+    held_hvp(data, draw_members(data, stream, y, S), x, y, v, out)
 
 
 def held_hvp(data: Data, held: Array, x: Array, y: Array, v: Array, out: Array) -> None:
-    """(grad_yy G) v over a batch with these signed shares."""
+    """(grad_yy G) v over a batch with these members."""
     family_hvp(data.wrapped, x, y, v, out)
-    subtract_product(out, data.pool.transposed_u, -_bent_product(data, held, x, y, v))
+    _add(out, data.pool.u, held, _bent_product(data, held, x, y, v))
 
 
 def shuffled_stream(data: ShuffledData, slot: int, generator: np.random.Generator) -> Shuffled:
@@ -155,7 +171,7 @@ def shuffled_stream(data: ShuffledData, slot: int, generator: np.random.Generato
 
 FAMILIES[ReplacedData] = WRAPPED
 FAMILIES[ShuffledData] = WRAPPED
-_CALLS = (gradients_f, grad_x_g, grad_y_g, jvp, hvp, signed_shares, held_hvp)
+_CALLS = (gradients_f, grad_x_g, grad_y_g, jvp, hvp, draw_members, held_hvp)
 SAMPLED[ReplacedData] = Sampled(*_CALLS, generator_itself)
 SAMPLED[ShuffledData] = Sampled(*_CALLS, shuffled_stream)
 
@@ -166,30 +182,32 @@ def _directions(random: np.random.Generator, n: int, dim: int) -> np.ndarray:
     return np.concatenate([rows, rows])
 
 
-def new_pool(random: np.random.Generator, p: int, q: int) -> Pool:
-    """A pool of `SAMPLES` samples in pairs of opposite signs."""
-    n = SAMPLES
+def new_pool(random: np.random.Generator, n: int, p: int, q: int) -> Pool:
+    """A pool of n samples in pairs of opposite signs."""
     c, u = _directions(random, n, q), _directions(random, n, q)
     w, both = _directions(random, n, p), _directions(random, n, p + q)
-    columns = [np.ascontiguousarray(part.T) for part in (c, u, w, both)]
-    signs = np.repeat([1.0, -1.0], n // 2)
-    e, d = (np.ascontiguousarray(part) for part in (columns[3][:p], columns[3][p:]))
-    return Pool(signs, columns[0], u, columns[1], w, columns[2], d, e)
+    e, d = (np.ascontiguousarray(part) for part in (both[:, :p], both[:, p:]))
+    return Pool(c, u, w, d, e)
 
 
 def make_finite_sum(
-    make_base: Callable[[float], Problem], kappa: float, seed: int, sigma: float, sampling: str
+    make_base: Callable[[float], Problem],
+    kappa: float,
+    seed: int,
+    sigma: float,
+    sampling: str,
+    samples: int = SAMPLES,
 ) -> Problem:
     """A family, made by condition number, as a finite sum whose samples all have kappa.
 
-    sampling: "replacement" or "shuffled".
+    sampling: "replacement" or "shuffled"; samples: an even number.
     """
     L = make_base(kappa).constants.L
     share = min(BEND_SHARE, 0.25 * (kappa - 1.0))
     bend = min(share * L / (kappa - share), 0.5 * sigma)
     # (L + bend)/(mu - bend) = kappa, mu the smallest curvature of the mean.
     base = make_base(L / (bend + (L + bend) / kappa))
-    pool = new_pool(generator("finite_sum", seed), base.dim_x, base.dim_y)
+    pool = new_pool(generator("finite_sum", seed), samples, base.dim_x, base.dim_y)
     kind = {"replacement": ReplacedData, "shuffled": ShuffledData}[sampling]
     given = base.constants
     third = math.sqrt(2.0) * STEEPEST * bend

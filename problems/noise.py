@@ -9,8 +9,8 @@ from typing import Any
 
 from bilevel_core.errors import InputError
 from bilevel_core.problem import Problem
-from problems.checks import choice, number
-from problems.finite_sum import make_finite_sum
+from problems.checks import choice, integer, number
+from problems.finite_sum import SAMPLES, make_finite_sum
 from problems.gaussian import add_gaussian_noise
 from problems.logistic import LogisticData
 from problems.logistic_samples import make_logistic_samples
@@ -22,7 +22,11 @@ OWN_SAMPLES: dict[type, Callable[..., Problem]] = {LogisticData: make_logistic_s
 
 
 def parameters(
-    *, noise: str | None = None, sigma: float = 0.1, sampling: str = "replacement"
+    *,
+    noise: str | None = None,
+    sigma: float = 0.1,
+    sampling: str = "replacement",
+    pool: int = SAMPLES,
 ) -> None:
     """The options that every family takes, with their defaults."""
 
@@ -37,24 +41,30 @@ def make_noisy(
 
     options: noise, sigma > 0 (bound on the root mean square deviation of a sample's gradients; not
     where the samples are the family's own), and for a finite sum sampling, "replacement" or
-    "shuffled" epochs.
+    "shuffled" epochs, and pool, an even number of samples.
 
     Raises:
         InputError: an option is out of range.
     """
     noise = choice("noise", options["noise"], KINDS)
     if noise == "gaussian":
-        _refuse("sampling", options, "noise='gaussian' draws no samples from a pool")
+        for name in ("sampling", "pool"):
+            _refuse(name, options, "noise='gaussian' draws no samples from a pool")
         sigma = number("sigma", options.get("sigma", OPTIONS["sigma"].default))
         return _with_options(add_gaussian_noise(make_base(kappa), sigma), {"sigma": sigma})
     sampling = choice("sampling", options.get("sampling", "replacement"), SAMPLINGS)
     own = OWN_SAMPLES.get(type(make_base(kappa).data))
     if own is not None:
-        _refuse("sigma", options, "the noise of this family's finite sum is that of its data")
+        for name in ("sigma", "pool"):
+            _refuse(name, options, "the noise of this family's finite sum is that of its data")
         return _with_options(own(make_base, kappa, sampling), {"sampling": sampling})
     sigma = number("sigma", options.get("sigma", OPTIONS["sigma"].default))
-    problem = make_finite_sum(make_base, kappa, seed, sigma, sampling)
-    return _with_options(problem, {"sigma": sigma, "sampling": sampling})
+    samples = integer("pool", options.get("pool", SAMPLES), 2)
+    if samples % 2:
+        raise InputError(f"pool: expected an even number, got {samples}")
+    problem = make_finite_sum(make_base, kappa, seed, sigma, sampling, samples)
+    own_number = {} if samples == SAMPLES else {"pool": samples}
+    return _with_options(problem, {"sigma": sigma, "sampling": sampling} | own_number)
 
 
 def _refuse(name: str, options: Mapping[str, Any], reason: str) -> None:
