@@ -96,6 +96,35 @@ reference: $(READY)  ## measure again what results/ and the README show (about a
 	$(PY) benchmarks/readme.py
 	$(PY) benchmarks/results_page.py
 
+## speed
+
+PEERS := $(VENV)/.peers
+
+# JAX is measured against and never run by the product: an extra of its own.
+$(PEERS): $(READY)
+	$(PY) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'
+	@touch $@
+
+.PHONY: peers
+peers: $(PEERS)  ## speed beside JAX and NumPy: results/peers.md (about 20 minutes, on an idle machine)
+	$(PY) -m benchmarks.peers results
+
+.PHONY: growth
+growth: $(READY)  ## how our own cost grows: results/growth/ (about 10 minutes)
+	OMP_NUM_THREADS=1 $(PY) benchmarks/growth.py results/growth
+
+.PHONY: scaling
+scaling: $(READY)  ## what workers gain, and predicted over measured time: results/scaling.md
+	$(PY) benchmarks/scaling.py results/scaling.json
+
+.PHONY: gpu
+gpu: $(READY)  ## throughput and exponents on a CUDA device: results/gpu/ (refuses without one)
+	$(PY) benchmarks/gpu.py results/gpu
+
+.PHONY: test-perf
+test-perf: $(READY)  ## micro-benchmarks of the hot paths
+	OMP_NUM_THREADS=1 $(PY) -m pytest tests/perf --benchmark-only -n 0
+
 .PHONY: smoke
 smoke: $(READY)  ## the smallest sweep, under 30 seconds, to try the commands
 	$(call measure,benchmarks/sweeps/smoke.toml,results/smoke)

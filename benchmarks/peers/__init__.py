@@ -1,0 +1,1 @@
+"""The same outer steps by other libraries, to set ours beside."""
