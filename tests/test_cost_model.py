@@ -12,10 +12,11 @@ from bilevel_core.problem import ClosedForms
 from bilevel_core.record import RunConfig
 from bilevel_core.run import execute, make_problem
 from bilevel_core.solvers import ba, get
-from bilevel_core.sweep import cost_model, gradient_flow, speed_model
+from bilevel_core.sweep import cost_model, gradient_flow, speed_model, stalling
 from bilevel_core.sweep.forecast import UNKNOWN, forecaster
 
 CONFIG = RunConfig(problem="hard", kappa=4.0, solver="aid_bio", eps=(0.1, 0.03))
+NOISE = {"noise": "gaussian", "sigma": 0.1}
 
 
 def config(**changes):
@@ -200,9 +201,24 @@ def test_prediction_is_what_a_run_measures(solver, seed):
 # Seconds
 
 
-def seconds(asked, **changes):
+SPEEDS = speed_model.Speeds(
+    yardstick=1e-5,
+    engines={"compiled": speed_model.Speed(1e-8, 4e-7), "torch": speed_model.Speed(3e-5, 0.0)},
+    solvers={"hoag": 2.0},
+    multiplication=1e-10,
+    row=1e-9,
+    loss=1e-8,
+    noise_call=1e-8,
+    noise_number=1e-8,
+    noise_step=4e-6,
+    run=0.01,
+    compilation=3.0,
+)
+
+
+def seconds(asked, speeds=SPEEDS, **changes):
     has_closed_forms = changes.pop("closed_forms", True)
-    return speed_model.seconds(asked, 1e-6, has_closed_forms, predicted(asked, **changes))
+    return speed_model.seconds(asked, 1e-6, has_closed_forms, predicted(asked, **changes), speeds)
 
 
 def test_seconds_keep_within_max_outer_and_max_seconds():
@@ -210,14 +226,13 @@ def test_seconds_keep_within_max_outer_and_max_seconds():
     assert seconds(long, time=1e9) > 1e3
     assert seconds(dataclasses.replace(long, max_outer=10), time=1e9) < 0.1
     limited = dataclasses.replace(long, max_seconds=5.0)
-    assert seconds(limited, time=1e9) == pytest.approx(5.0 + speed_model.RUN)
+    assert seconds(limited, time=1e9) == pytest.approx(5.0 + SPEEDS.run)
 
 
 def test_evaluation_without_closed_forms_takes_calls_of_its_own():
     outer = predicted(CONFIG)[-1].outer
     more = seconds(CONFIG, closed_forms=False) - seconds(CONFIG)
-    each = speed_model.REFERENCE_CALLS * 1e-6 - speed_model.SPEEDS["compiled"].evaluation
-    assert more == pytest.approx(outer * each)
+    assert more == pytest.approx(outer * speed_model.REFERENCE_CALLS * 1e-6)
 
 
 def test_call_takes_longer_on_larger_instances_and_under_torch():
@@ -227,10 +242,73 @@ def test_call_takes_longer_on_larger_instances_and_under_torch():
         problems.make("logistic", kappa=2.0),
         problems.make("logistic", kappa=2.0, samples=200),
     ]
-    calls = [speed_model.seconds_per_call(problem, "compiled") for problem in made]
+    calls = [speed_model.seconds_per_call(problem, "compiled", SPEEDS) for problem in made]
     assert calls == sorted(calls)
     assert calls[0] < 1.5e-8
-    assert speed_model.seconds_per_call(made[0], "torch") > 1000.0 * calls[0]
+    assert speed_model.seconds_per_call(made[0], "torch", SPEEDS) > 1000.0 * calls[0]
+
+
+def test_noise_makes_a_call_longer_by_its_unknowns():
+    exact, noisy = (problems.make("quadratic", kappa=2.0, dim=20, **o) for o in ({}, NOISE))
+    calls = [speed_model.seconds_per_call(each, "compiled", SPEEDS) for each in (exact, noisy)]
+    assert calls[1] - calls[0] == pytest.approx(1e-8 + 40 * 1e-8)
+
+
+def test_a_solver_has_a_factor_of_its_own():
+    slow = SPEEDS._replace(solvers={"aid_bio": 3.0})
+    plain = seconds(CONFIG) - SPEEDS.run
+    assert seconds(CONFIG, slow) - SPEEDS.run == pytest.approx(3.0 * plain)
+
+
+def test_a_slower_machine_takes_longer_for_all_of_it():
+    slower = speed_model.scaled(SPEEDS, 2.0)
+    assert slower.solvers == SPEEDS.solvers
+    for asked in (CONFIG, config(solver="hoag")):
+        made = make_problem(asked)
+        took = [
+            speed_model.seconds(
+                asked, speed_model.seconds_per_call(made, "compiled", speeds), True,
+                predicted(asked), speeds,
+            )
+            for speeds in (SPEEDS, slower)
+        ]  # fmt: skip
+        assert took[1] == pytest.approx(2.0 * took[0])
+
+
+def test_a_machine_is_measured_by_its_best_moment():
+    ticks = iter([0.0, 5.0] * 3 + [0.0, 2.0] + [0.0, 4.0] * speed_model.TRIES)
+    assert speed_model.yardstick(lambda: next(ticks)) == 2.0
+
+
+def test_this_machine_is_looked_at_once_and_has_speeds():
+    assert speed_model.here() is speed_model.here()
+    measured = speed_model.read()
+    ratio = speed_model.here().yardstick / measured.yardstick
+    assert speed_model.here().engines["compiled"].call == pytest.approx(
+        measured.engines["compiled"].call * ratio
+    )
+
+
+@pytest.mark.parametrize("family", ["hard", "quadratic"])
+def test_a_run_that_never_moves_is_given_up_early(family):
+    """A first-order solver where f depends on x through y*(x) alone."""
+    still, moving = (
+        forecaster()(config(problem=family, solver=name, eps=(1e-6,), max_outer=10**9))
+        for name in ("fo_itd_bio", "itd_bio")
+    )
+    assert still.predictions[0].outer > 1e6
+    assert still.seconds < moving.seconds / 100.0
+
+
+def test_what_moves_by_derivatives_of_g_or_depends_on_x_itself_is_not_given_up():
+    problem = make_problem(CONFIG)
+    assert not stalling.is_direct(problem)
+    assert stalling.is_direct(dataclasses.replace(problem, engines=("torch",)))
+    assert not stalling.moves_by_f_alone(get("hoag"), get("hoag").theory(problem.constants, 0.1))
+    by_penalty = dataclasses.replace(
+        get("aid_bio"), cost_per_step=lambda params, k: Cost(grad_x_f=1, grad_x_g=1)
+    )
+    assert not stalling.moves_by_f_alone(by_penalty, None)
 
 
 def test_each_class_of_a_regression_is_a_product_of_its_own():

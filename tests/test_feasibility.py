@@ -17,7 +17,7 @@ from bilevel_core.sweep.keys import key
 from bilevel_core.sweep.progress import compact
 from bilevel_core.sweep.runner import sweep
 from bilevel_core.sweep.specification import cells, expand, parse
-from bilevel_core.sweep.speed_model import COMPILATION
+from bilevel_core.sweep.speed_model import here
 
 CONFIG = RunConfig(problem="hard", kappa=4.0, solver="aid_bio", eps=(0.5, 0.1, 0.03))
 INSTANCES = tuple(dataclasses.replace(CONFIG, seed=seed) for seed in (0, 1))
@@ -248,7 +248,7 @@ def test_predicted_time_and_infeasible_cells_are_said_first(tmp_path, capsys):
 def test_predicted_time_is_shared_by_processes_but_no_shorter_than_one_run():
     todo = plan.make(Path("nowhere"), cells(asked(eps=[1e-4], max_outer=10**9)), forecaster())
     longest = max(todo.seconds.values())
-    together = sum(todo.seconds.values()) + COMPILATION
+    together = sum(todo.seconds.values()) + here().compilation
     assert todo.duration(1) == pytest.approx(together)
     assert todo.duration(2) == max(longest, todo.duration(1) / 2)
     assert todo.duration(1000) == longest

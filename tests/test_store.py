@@ -31,10 +31,16 @@ def stored(tmp_path, record):
 
 
 def damage(path):
+    """What is wrong with a file, whoever reads it."""
     found = store.read(path)
     assert isinstance(found, store.Damaged)
+    assert store.read_summary(path) == found
     assert str(path) in str(found)
     return found.reason
+
+
+def summary_of(record):
+    return dataclasses.replace(record, trajectory=[])
 
 
 def rewrite(path, change):
@@ -89,8 +95,39 @@ def test_changed_bytes_give_damage_or_the_same_record(data, record, tmp_path_fac
     for _ in range(data.draw(st.integers(1, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
-    found = store.read(path)
-    assert isinstance(found, store.Damaged) or found == record
+    for found, whole in (
+        (store.read(path), record),
+        (store.read_summary(path), summary_of(record)),
+    ):
+        assert isinstance(found, store.Damaged) or found == whole
+
+
+def test_summary_is_the_record_without_its_trajectory(record, stored):
+    assert record.trajectory
+    assert store.read_summary(stored) == summary_of(record)
+
+
+def test_an_edit_in_a_trajectory_is_seen_by_those_who_make_no_use_of_it(stored):
+    text = stored.read_text()
+    place = text.rindex('"squared":[') + len('"squared":[')
+    stored.write_text(text[:place] + "7" + text[place:])
+    assert "checksum" in damage(stored)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"code":', "JSON"),
+        ('{"a":1},"record":{"a":1}', "JSON"),
+        ("[]", "not a run file"),
+        ('{"seconds":NaN}', "JSON"),
+        ("{}", "not a record of this version"),
+    ],
+)
+def test_checksum_that_fits_does_not_make_a_record(stored, content, reason):
+    head = f'{{"format":1,"checksum":"{keys.digest(content)}","record":'
+    stored.write_text(f"{head}{content}}}\n")
+    assert reason in damage(stored)
 
 
 def test_edited_counts_are_seen(stored):
@@ -104,6 +141,7 @@ def test_edited_counts_are_seen(stored):
 def test_reformatted_file_is_still_intact(stored, record):
     stored.write_text(json.dumps(json.loads(stored.read_text()), indent=4))
     assert store.read(stored) == record
+    assert store.read_summary(stored) == summary_of(record)
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])

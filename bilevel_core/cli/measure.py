@@ -98,6 +98,13 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option(parser=integer, help="Processes; default: one for each core.")
     ] = None,
+    dask: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Make the runs on this Dask cluster: tcp://HOST:PORT, a scheduler file, or local.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print predicted cost and time, and make nothing.")
     ] = False,
@@ -111,16 +118,21 @@ def sweep(
     from joblib import cpu_count
 
     from bilevel_core.sweep import runner
-    from bilevel_core.sweep.executors import WorkerDiedError
+    from bilevel_core.sweep.executors import ExecutorError
     from bilevel_core.sweep.specification import load
 
+    if dask not in (None, "local") and (dry_run or jobs is not None):
+        raise InputError(
+            f"--dask: a cluster has its own processes; expected no "
+            f"{'--dry-run' if dry_run else '--jobs'} beside an address, got {dask!r}"
+        )
     wanted, processes = load(specification), cpu_count() if jobs is None else jobs
     if dry_run:
         print_preview(wanted, out, processes)
         return
     try:
-        summary = runner.sweep(wanted, out, processes)
-    except WorkerDiedError as error:
+        summary = runner.sweep(wanted, out, processes, dask)
+    except ExecutorError as error:
         raise CommandError(f"{error}; the same command resumes") from error
     typer.echo(summary)
     for failure in summary.failures:

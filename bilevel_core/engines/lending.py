@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.errors import TypingError
 from numba.extending import intrinsic, overload
 
 from bilevel_core.engines.arena import INLINED, NUMBERS, array_at, fresh
@@ -187,6 +188,16 @@ def _make_room(value, arena, shapes):  # type: ignore[no-untyped-def]  # noqa: A
 
 @overload(settle, jit_options=INLINED)
 def _settle(value, buffer):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    if isinstance(value, types.NoneType):
+        # What a step gives that always raises: nothing comes here unless it gave None.
+        def settle(value, buffer):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            if buffer.x.shape[0] >= 0:  # always: a plain `raise` would have no type to go on with
+                raise TypeError("the step returned None, and not a State")
+            return buffer
+
+        return settle
+    if not isinstance(value, types.BaseTuple):
+        raise TypingError(f"the step returned {value}, and not a State")
     pattern = "written(value{place}, buffer{place})"
     return _compose(value, "value, buffer", pattern, written=written)
 

@@ -1,12 +1,14 @@
-"""Where runs are executed: in this process, or in worker processes through joblib.
+"""Where runs are executed: in this process, in worker processes (joblib), or on a Dask cluster.
 
 An executor takes configurations and yields one `Outcome` a run, in the order in which runs end.
-Whoever computes a run also stores it, so that a process killed at any moment loses no run but
-those in flight. Every run has one thread: a sum split over threads rounds differently.
+On this machine whoever computes a run also stores it, so that a process killed at any moment loses
+no run but those in flight; `cluster` says why it is otherwise there. Every run has one thread: a
+sum split over threads rounds differently.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
@@ -36,7 +38,18 @@ class Outcome(NamedTuple):
     reason: str
 
 
-class WorkerDiedError(Exception):
+class Executor(NamedTuple):
+    """How runs are executed: so many at a time, by a function that stores them in a directory."""
+
+    processes: int
+    execute: Callable[[Path, Sequence[RunConfig]], Iterator[Outcome]]
+
+
+class ExecutorError(Exception):
+    """Runs cannot be executed any more; those that are stored are kept."""
+
+
+class WorkerDiedError(ExecutorError):
     """Worker processes end without an answer, again and again."""
 
 
@@ -134,9 +147,21 @@ def pin_torch(engine: str) -> None:
         torch.set_num_threads(1)
 
 
-def choose(jobs: int) -> Callable[[Path, Sequence[RunConfig]], Iterator[Outcome]]:
-    """The executor for this number of processes."""
-    return in_process if jobs == 1 else functools.partial(in_workers, jobs=jobs)
+def choose(
+    jobs: int, runs: int, dask: str | None = None
+) -> contextlib.AbstractContextManager[Executor]:
+    """The executor of so many runs in at most `jobs` processes, or on the cluster `dask` names.
+
+    Raises:
+        InputError: no scheduler answers, when the context is entered.
+    """
+    jobs = max(1, min(jobs, runs))
+    if dask is not None and runs:
+        from bilevel_core.sweep import cluster
+
+        return cluster.connected(dask, jobs)
+    execute = in_process if jobs == 1 else functools.partial(in_workers, jobs=jobs)
+    return contextlib.nullcontext(Executor(jobs, execute))
 
 
 def _work_for(parent: int, directory: Path, content: dict[str, Any]) -> tuple[Any, str, str]:

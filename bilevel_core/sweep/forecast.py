@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Callable
 from typing import NamedTuple
 
+from bilevel_core.engines.loop import STALLED_AFTER
+from bilevel_core.passes import TUNED
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig
 from bilevel_core.sweep import gradient_flow, speed_model
 from bilevel_core.sweep.cost_model import Prediction, predict
 from bilevel_core.sweep.keys import canonical, key, to_json
+from bilevel_core.sweep.stalling import is_direct, moves_by_f_alone
 
 
 class Forecast(NamedTuple):
@@ -27,14 +30,18 @@ SEARCHES = 100.0
 """Runs that a tuned run stands for: a search takes about 500, and some five instances share it."""
 
 Forecaster = Callable[[RunConfig], Forecast]
-UNKNOWN = Forecast((), speed_model.RUN)
+UNKNOWN = Forecast((), speed_model.read().run)
 
 
 class _Instance(NamedTuple):
-    """What predictions need of an instance, which may be large: all but its data."""
+    """What predictions need of an instance, which may be large: all but its data.
+
+    direct: whether f depends on x itself, and not through y*(x) alone.
+    """
 
     problem: Problem
     per_call: float
+    direct: bool
     times: dict[tuple[str, float], float]
 
 
@@ -60,10 +67,16 @@ def _forecast(config: RunConfig, instances: dict[str, _Instance]) -> Forecast:
 
     instance = _instance(config, instances)
     times = {eps: instance.times[config.criterion, eps] for eps in config.eps}
-    predictions = predict(config, get(config.solver), instance.problem, times)
+    solver = get(config.solver)
+    predictions = predict(config, solver, instance.problem, times)
+    tuned = config.policy == TUNED
+    if not (tuned or instance.direct) and moves_by_f_alone(solver, predictions[0].passed):
+        config = dataclasses.replace(config, max_outer=min(config.max_outer, STALLED_AFTER))
     has_closed_forms = instance.problem.closed_forms is not None
-    spent = speed_model.seconds(config, instance.per_call, has_closed_forms, predictions)
-    return Forecast(predictions, spent * SEARCHES if config.policy == "tuned" else spent)
+    spent = speed_model.seconds(
+        config, instance.per_call, has_closed_forms, predictions, speed_model.here()
+    )
+    return Forecast(predictions, spent * SEARCHES if tuned else spent)
 
 
 def _instance(config: RunConfig, instances: dict[str, _Instance]) -> _Instance:
@@ -78,7 +91,8 @@ def _instance(config: RunConfig, instances: dict[str, _Instance]) -> _Instance:
         times = gradient_flow.times(problem, config.eps, config.criterion)
         instances[name] = _Instance(
             dataclasses.replace(problem, data=None),
-            speed_model.seconds_per_call(problem, config.engine),
+            speed_model.seconds_per_call(problem, config.engine, speed_model.here()),
+            is_direct(problem),
             ({} if found is None else found.times)
             | {(config.criterion, eps): time for eps, time in times.items()},
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bilevel_core.record import RunConfig
 
 KEY_LENGTH = 32
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def to_json(value: Any) -> str:
@@ -25,12 +26,12 @@ def to_json(value: Any) -> str:
         ValueError: `value` holds NaN or an infinity, which JSON does not have.
         TypeError: `value` holds something that JSON does not have.
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _ENCODER.encode(value)
 
 
-def digest(text: str) -> str:
-    """SHA-256 of the text's UTF-8 bytes, 64 hex digits."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def digest(text: str | bytes) -> str:
+    """SHA-256 of a text's UTF-8 bytes, 64 hex digits."""
+    return hashlib.sha256(text.encode() if isinstance(text, str) else text).hexdigest()
 
 
 def canonical(value: Any) -> Any:

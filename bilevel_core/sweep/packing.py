@@ -28,6 +28,15 @@ def unpacked(record: Mapping[str, Any]) -> dict[str, Any]:
     return dict(record) | {name: _points(columns) for name, columns in found.items()}
 
 
+def unpacked_summary(record: Mapping[str, Any]) -> dict[str, Any]:
+    """`unpacked` with no points in the trajectory, which is most of a record.
+
+    Raises:
+        LookupError, TypeError, ValueError: the columns do not fit together.
+    """
+    return unpacked({name: [] if name == "trajectory" else record[name] for name in record})
+
+
 def _columns(points: list[dict[str, Any]]) -> dict[str, Any]:
     values = {name: [point[name] for point in points] for name in points[0]}
     columns: dict[str, Any] = {}

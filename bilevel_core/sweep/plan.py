@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,13 +16,13 @@ from bilevel_core.sweep.feasibility import Cell, Division, Infeasible, divide, s
 from bilevel_core.sweep.forecast import Forecaster
 from bilevel_core.sweep.keys import key
 from bilevel_core.sweep.progress import compact, duration
-from bilevel_core.sweep.speed_model import COMPILATION
+from bilevel_core.sweep.speed_model import here
 from bilevel_core.sweep.stock import INFEASIBLE, Stock, code_check, code_of, stock_of
 
 if TYPE_CHECKING:
     from bilevel_core.record import RunConfig
 
-__all__ = ["Plan", "announcement", "code_check", "in_order", "make"]
+__all__ = ["Plan", "announcement", "code_check", "make"]
 
 
 class Plan(NamedTuple):
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     def duration(self, jobs: int) -> float:
         """Predicted seconds of all pending runs in so many processes, compilation included."""
         compiled = {key(config) for config in self.pending if config.engine == "compiled"}
-        together = sum(self.seconds.values()) + COMPILATION * len(compiled & self.compiling)
+        together = sum(self.seconds.values()) + here().compilation * len(compiled & self.compiling)
         return max(together / jobs, max(self.seconds.values(), default=0.0))
 
 
@@ -67,13 +67,14 @@ def make(directory: Path, cells: Iterable[Cell], forecast: Forecaster) -> Plan:
         division = _divide(cell, stock, forecast)
         runs |= {key(config): config for config in division.runs}
         refused |= {key(each.config): each for each in division.infeasible}
-    runs |= {name: each.config for name, each in refused.items() if stock(name).stands}
-    served = {key(single(config, eps)) for config in runs.values() for eps in config.eps}
-    stale = (name for name in served - runs.keys() if stock(name).status == INFEASIBLE)
-    pending = {name: config for name, config in runs.items() if not stock(name).stands}
+    runs |= {name: each.config for name, each in refused.items() if stock.find(name).stands}
+    left = stock.keys - runs.keys()
+    served = _singles(runs.values()) if left or refused else set()
+    stale = (name for name in served & left if stock.find(name).status == INFEASIBLE)
+    pending = {name: config for name, config in runs.items() if not stock.find(name).stands}
     return Plan(
-        *in_order(list(pending.values()), forecast),
-        Counter(stock(name).status for name in runs.keys() - pending.keys()),
+        *_in_order(pending, forecast),
+        Counter(stock.find(name).status for name in runs.keys() - pending.keys()),
         [each for name, each in refused.items() if name not in served],
         [store.path_of(directory, name) for name in sorted(stale)],
         _notes(pending, stock),
@@ -101,8 +102,8 @@ def announcement(plan: Plan, jobs: int) -> str:
     return "; ".join(parts)
 
 
-def in_order(
-    configs: Sequence[RunConfig], forecast: Forecaster
+def _in_order(
+    pending: Mapping[str, RunConfig], forecast: Forecaster
 ) -> tuple[list[RunConfig], dict[str, float], frozenset[str]]:
     """The least run of each solver on each family, then the longest first.
 
@@ -110,10 +111,16 @@ def in_order(
     then compile two things, and not the same one twice. The long runs come next, so that no worker
     is left alone with one at the end.
     """
-    seconds = {key(config): forecast(config).seconds for config in configs}
-    longest = sorted(configs, key=lambda config: seconds[key(config)], reverse=True)
-    compiling = frozenset({code_of(config): key(config) for config in longest}.values())
-    return sorted(longest, key=lambda config: key(config) not in compiling), seconds, compiling
+    seconds = {name: forecast(config).seconds for name, config in pending.items()}
+    longest = sorted(pending, key=seconds.__getitem__, reverse=True)
+    compiling = frozenset({code_of(pending[name]): name for name in longest}.values())
+    first = sorted(longest, key=lambda name: name not in compiling)
+    return [pending[name] for name in first], seconds, compiling
+
+
+def _singles(configs: Iterable[RunConfig]) -> set[str]:
+    """Under which keys the infeasible eps of these runs would be filed."""
+    return {key(single(config, eps)) for config in configs for eps in config.eps}
 
 
 def _divide(cell: Cell, stock: Stock, forecast: Forecaster) -> Division:
@@ -137,7 +144,7 @@ def _covered(config: RunConfig, stock: Stock) -> tuple[list[RunConfig], tuple[fl
     left = config.eps
     while left:
         parts = (dataclasses.replace(config, eps=left[:n]) for n in range(len(left), 0, -1))
-        longest = next((part for part in parts if stock(key(part)).stands), None)
+        longest = next((part for part in parts if stock.find(key(part)).stands), None)
         if longest is None:
             break
         found.append(longest)
@@ -146,11 +153,12 @@ def _covered(config: RunConfig, stock: Stock) -> tuple[list[RunConfig], tuple[fl
 
 
 def _notes(pending: dict[str, RunConfig], stock: Stock) -> list[str]:
-    damaged = [stock(name).damaged for name in pending if stock(name).damaged]
+    found = {name: stock.find(name) for name in pending}
+    damaged = [each.damaged for each in found.values() if each.damaged]
     outdated = Counter(
-        f"of {config.solver} on {config.problem}: {stock(name).outdated}"
+        f"of {config.solver} on {config.problem}: {found[name].outdated}"
         for name, config in pending.items()
-        if stock(name).outdated
+        if found[name].outdated
     )
     return [
         *(f"computing again {line}" for line in damaged),

@@ -11,7 +11,7 @@ from bilevel_core import interrupts
 from bilevel_core.errors import InputError
 from bilevel_core.record import RunRecord
 from bilevel_core.sweep import atomic, feasibility, lock, plan, progress, store, tunings
-from bilevel_core.sweep.executors import Outcome, choose
+from bilevel_core.sweep.executors import Executor, Outcome, choose
 from bilevel_core.sweep.forecast import Forecaster, forecaster
 from bilevel_core.sweep.keys import key, to_json
 from bilevel_core.sweep.specification import cells
@@ -39,31 +39,42 @@ class SweepSummary(NamedTuple):
         return f"{self.computed} computed, {self.skipped} skipped: {counts}"
 
 
-def sweep(specification: Specification, out: Path, jobs: int = 1) -> SweepSummary:
+def sweep(
+    specification: Specification, out: Path, jobs: int = 1, dask: str | None = None
+) -> SweepSummary:
     """Compute every feasible run of the specification that `out` does not hold intact and current.
 
     A stored run is computed again, and named, when its file is damaged, when the code of its solver
     or family has changed since, or when it failed. What a budget rules out is stored as infeasible.
     The predicted time and then the progress go to standard error.
 
+    dask: where the runs are made instead of in `jobs` processes: the address of a Dask scheduler,
+    the path of its scheduler file, or "local" for `jobs` workers on this machine.
+
     Raises:
-        InputError: jobs < 1; `out` is not a directory, or another sweep is writing to it.
-        WorkerDiedError: worker processes died repeatedly; what is stored is kept.
+        InputError: jobs < 1; `out` is not a directory, or another sweep is writing to it; `dask` is
+            none of these, or no scheduler answers there.
+        ExecutorError: workers died repeatedly or have other code; what is stored is kept.
         KeyboardInterrupt: after the current writes; what is stored is kept.
         OSError: a file cannot be written.
     """
     _check(out, jobs)
+    if dask is not None:
+        from bilevel_core.sweep import cluster
+
+        cluster.check(dask)
     out.mkdir(parents=True, exist_ok=True)
     started = _now()
     with lock.exclusive(out):
         store.remove_leftovers(out)
         todo = plan.make(out, cells(specification), forecaster())
-        announcement = plan.announcement(todo, jobs)
-        for line in [*todo.notes, *([announcement] if announcement else [])]:
-            progress.say(line)
-        _write_manifest(out, specification, started, None)
-        _mark_infeasible(out, todo)
-        outcomes = _compute(out, todo, jobs)
+        with choose(jobs, len(todo.pending), dask) as executor:
+            announcement = plan.announcement(todo, executor.processes)
+            for line in [*todo.notes, *([announcement] if announcement else [])]:
+                progress.say(line)
+            _write_manifest(out, specification, started, None)
+            _mark_infeasible(out, todo)
+            outcomes = _compute(out, todo, executor)
         summary = _summary(outcomes, todo)
         _write_manifest(out, specification, started, summary)
     return summary
@@ -103,16 +114,15 @@ def _agree(one: RunRecord, other: RunRecord) -> bool:
     return one.passes == other.passes and one.code == other.code
 
 
-def _compute(out: Path, todo: plan.Plan, jobs: int) -> list[Outcome]:
+def _compute(out: Path, todo: plan.Plan, executor: Executor) -> list[Outcome]:
     outcomes: list[Outcome] = []
-    execute = choose(max(1, min(jobs, len(todo.pending))))
     try:
         with (
             progress.shown(len(todo.pending), sum(map(todo.work, todo.pending))) as advance,
             interrupts.after_writes(lambda: store.being_written(out)),
         ):
             for batch in tunings.first_of_each(todo.pending):
-                for outcome in execute(out, batch) if batch else ():
+                for outcome in executor.execute(out, batch) if batch else ():
                     outcomes.append(outcome)
                     advance(todo.work(outcome.config))
     except KeyboardInterrupt:

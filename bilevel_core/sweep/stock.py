@@ -30,22 +30,33 @@ class Found(NamedTuple):
     damaged: str = ""
 
 
-Stock = Callable[[str], Found]
-"""What is stored under a key; each file is read once."""
+NOTHING = Found()
+
+
+class Stock(NamedTuple):
+    """keys: of all run files, intact or not; find: what is stored under a key.
+
+    Looking for what is not there opens no file, and each file is read once.
+    """
+
+    keys: frozenset[str]
+    find: Callable[[str], Found]
 
 
 def stock_of(directory: Path) -> Stock:
     """The stock of a directory, which need not exist."""
     is_current = code_check()
+    there = {p.stem: p for p in store.paths(directory) if p.parent.name == p.stem[:2]}
     known: dict[str, Found] = {}
 
     def find(name: str) -> Found:
+        if name not in there:
+            return NOTHING
         if name not in known:
-            path = store.path_of(directory, name)
-            known[name] = _judge(store.read(path), is_current) if path.exists() else Found()
+            known[name] = _judge(store.read_summary(there[name]), is_current)
         return known[name]
 
-    return find
+    return Stock(frozenset(there), find)
 
 
 def code_check() -> Callable[[RunRecord], bool]:

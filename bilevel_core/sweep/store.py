@@ -1,37 +1,56 @@
 """Run files: one JSON file a run, named by the key of its configuration.
 
-    DIR/runs/ab/abcdef....json    {"format": 1, "checksum": SHA-256 of the record, "record": {...}}
+    DIR/runs/ab/abcdef....json    (`run_file`)
 
 A file is written whole or not at all. Reading trusts nothing: a file that is truncated, edited,
 renamed or of another format comes back as `Damaged`, with the reason, and never as a record. Two
 stores merge by copying files; no index has to be kept in step with them.
+
+Who reads a whole store (resuming, fits, tables) reads every byte of it, since a checksum is of all
+of a file, but makes no points out of the trajectories (`summaries`).
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bilevel_core.errors import InputError
 from bilevel_core.sweep import atomic
-from bilevel_core.sweep.keys import digest, key, to_json
-from bilevel_core.sweep.packing import packed, unpacked
+from bilevel_core.sweep.frames import of_records, to_frame
+from bilevel_core.sweep.keys import key
+from bilevel_core.sweep.packing import unpacked, unpacked_summary
+from bilevel_core.sweep.run_file import FORMAT, content_of, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bilevel_core.record import RunRecord
 
-FORMAT = 1
+__all__ = [
+    "FORMAT",
+    "Damaged",
+    "being_written",
+    "frame",
+    "path_of",
+    "paths",
+    "read",
+    "read_summary",
+    "records",
+    "remove_leftovers",
+    "require_runs",
+    "summaries",
+    "to_frame",
+    "warn",
+    "write",
+]
+
 SHARD = re.compile(r"[0-9a-f]{2}")
-ORDER = ("problem", "options", "solver", "policy", "overrides", "criterion", "kappa", "seed", "eps")
-NUMBERS = ("outer", "gc_f", "gc_g", "jv", "hv", "samples_")
 
 
 class Damaged(NamedTuple):
@@ -56,41 +75,21 @@ def write(directory: Path, record: RunRecord) -> Path:
         ValueError: the record holds NaN or an infinity.
         OSError: the file cannot be written.
     """
-    text = to_json(packed(record.to_dict()))
+    text = text_of(record)
     path = path_of(directory, key(record.config))
     path.parent.mkdir(parents=True, exist_ok=True)
-    document = f'{{"format":{FORMAT},"checksum":"{digest(text)}","record":{text}}}\n'
-    atomic.write_text(path, document)
+    atomic.write_text(path, text)
     return path
 
 
 def read(path: Path) -> RunRecord | Damaged:
     """The record in a run file, or what is wrong with the file."""
-    from bilevel_core.record import RunRecord
+    return _read(path, unpacked)
 
-    try:
-        document = json.loads(path.read_bytes().decode(), parse_constant=_refuse_constant)
-    except OSError as error:
-        return Damaged(path, f"cannot be read: {error.strerror}")
-    except ValueError:
-        return Damaged(path, "not complete JSON: truncated or edited")
-    match document:
-        case {"format": version} if version != FORMAT:
-            return Damaged(path, f"format {version!r}: this version reads format {FORMAT}")
-        case {"checksum": str(checksum), "record": dict(content), "format": _}:
-            pass
-        case _:
-            return Damaged(path, "not a run file: expected format, checksum and record")
-    if digest(to_json(content)) != checksum:
-        return Damaged(path, "the content does not match its checksum: edited")
-    try:
-        record = RunRecord.from_dict(unpacked(content))
-        expected = key(record.config)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
-        return Damaged(path, f"not a record of this version: {error!r}")
-    if path.stem != expected or path.parent.name != expected[:2]:
-        return Damaged(path, f"wrong name: it holds the run {expected}")
-    return record
+
+def read_summary(path: Path) -> RunRecord | Damaged:
+    """`read` with an empty trajectory."""
+    return _read(path, unpacked_summary)
 
 
 def paths(directory: Path) -> list[Path]:
@@ -98,8 +97,9 @@ def paths(directory: Path) -> list[Path]:
     found: list[Path] = []
     for shard in _shards(directory):
         with os.scandir(shard) as entries:
-            found += (Path(entry.path) for entry in entries if _is_run_file(entry.name))
-    return sorted(found)
+            names = sorted(entry.name for entry in entries if _is_run_file(entry.name))
+        found += map(shard.joinpath, names)
+    return found
 
 
 def require_runs(directory: Path) -> list[Path]:
@@ -129,37 +129,41 @@ def records(directory: Path, on_damaged: Callable[[Damaged], None] = warn) -> It
     Raises:
         InputError: as `require_runs`.
     """
-    for path in require_runs(directory):
-        record = read(path)
-        if isinstance(record, Damaged):
-            on_damaged(record)
-        else:
-            yield record
+    return _intact(directory, read, on_damaged)
 
 
-def frame(directory: Path | str, on_damaged: Callable[[Damaged], None] = warn) -> pd.DataFrame:
+def summaries(directory: Path, on_damaged: Callable[[Damaged], None] = warn) -> Iterator[RunRecord]:
+    """The same with empty trajectories.
+
+    Raises:
+        InputError: as `require_runs`.
+    """
+    return _intact(directory, read_summary, on_damaged)
+
+
+def frame(
+    directory: Path | str,
+    on_damaged: Callable[[Damaged], None] = warn,
+    on_record: Callable[[RunRecord], None] = lambda record: None,
+) -> pd.DataFrame:
     """One row for each (run, eps, criterion) of all intact records, in a fixed order.
 
-    Counts are floats, NaN where eps was not reached.
+    Counts are floats, NaN where eps was not reached.  Each record, with an empty trajectory, is
+    shown to `on_record` on its way.
 
     Raises:
         InputError: the directory does not exist, or holds no intact run.
     """
-    rows = [row for record in records(Path(directory), on_damaged) for row in record.rows()]
-    if not rows:
+
+    def shown() -> Iterator[RunRecord]:
+        for record in summaries(Path(directory), on_damaged):
+            on_record(record)
+            yield record
+
+    table = of_records(shown())
+    if table is None:
         raise InputError(f"no intact run in {str(directory)!r}; the sweep that made it can resume")
-    return to_frame(rows)
-
-
-def to_frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Rows of `RunRecord.rows()` as a sorted DataFrame with float counts."""
-    import pandas as pd
-
-    table = pd.DataFrame(rows)
-    counts = [name for name in table.columns if name.startswith(NUMBERS)]
-    table = table.astype(dict.fromkeys(counts, float))
-    ascending = [name != "eps" for name in ORDER]
-    return table.sort_values(list(ORDER), ascending=ascending, ignore_index=True)
+    return table
 
 
 def being_written(directory: Path) -> bool:
@@ -179,6 +183,38 @@ def remove_leftovers(directory: Path) -> int:
     return removed
 
 
+def _read(path: Path, unpack: Callable[[Mapping[str, Any]], dict[str, Any]]) -> RunRecord | Damaged:
+    from bilevel_core.record import RunRecord
+
+    try:
+        content = content_of(path.read_bytes())
+    except OSError as error:
+        return Damaged(path, f"cannot be read: {error.strerror}")
+    except ValueError as error:
+        return Damaged(path, str(error))
+    try:
+        record = RunRecord.from_dict(unpack(content))
+        expected = key(record.config)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return Damaged(path, f"not a record of this version: {error!r}")
+    if path.stem != expected or path.parent.name != expected[:2]:
+        return Damaged(path, f"wrong name: it holds the run {expected}")
+    return record
+
+
+def _intact(
+    directory: Path,
+    read_one: Callable[[Path], RunRecord | Damaged],
+    on_damaged: Callable[[Damaged], None],
+) -> Iterator[RunRecord]:
+    for path in require_runs(directory):
+        record = read_one(path)
+        if isinstance(record, Damaged):
+            on_damaged(record)
+        else:
+            yield record
+
+
 def _is_run_file(name: str) -> bool:
     return name.endswith(".json") and not name.startswith(".")
 
@@ -189,7 +225,3 @@ def _shards(directory: Path) -> list[Path]:
         return []
     with os.scandir(runs) as entries:
         return sorted(Path(e.path) for e in entries if SHARD.fullmatch(e.name) and e.is_dir())
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")

@@ -52,15 +52,28 @@ def write(directory: Path, tuning: Tuning) -> None:
 
 
 def kept(directory: Path, progress: Callable[[int], None]) -> Callable[[RunConfig, float], Tuning]:
-    """A function that looks a search up, and makes and keeps it where there is none."""
+    """A function that looks a search up in a directory, and makes and keeps it where it is not."""
+    return looked_up(
+        lambda key: read(path_of(directory, key)),
+        lambda tuning: write(directory, tuning),
+        progress,
+    )
+
+
+def looked_up(
+    find: Callable[[str], Tuning | None],
+    keep: Callable[[Tuning], None],
+    progress: Callable[[int], None],
+) -> Callable[[RunConfig, float], Tuning]:
+    """A function that finds a search by its key, and makes and keeps it where there is none."""
     from bilevel_core.run import execute
     from bilevel_core.tuning import tune, tuning_key
 
     def look_up(config: RunConfig, eps: float) -> Tuning:
-        found = read(path_of(directory, tuning_key(config, eps)))
+        found = find(tuning_key(config, eps))
         if found is None:
             found = tune(config, eps, lambda trial: execute(trial, progress))
-            write(directory, found)
+            keep(found)
         return found
 
     return look_up

@@ -1,0 +1,76 @@
+"""The text of a run file, and what can be believed of it.
+
+    {"format": 1, "checksum": SHA-256 of the record, "record": {...}}
+
+The record's JSON has sorted names, no spaces, and its points as columns (`packing`).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from bilevel_core.sweep.keys import digest, to_json
+from bilevel_core.sweep.packing import packed
+
+if TYPE_CHECKING:
+    from bilevel_core.record import RunRecord
+
+FORMAT = 1
+HEAD = re.compile(rb'\{"format":%d,"checksum":"([0-9a-f]{64})","record":' % FORMAT)
+TAIL = b"}\n"
+"""What `text_of` writes around a record."""
+
+
+def text_of(record: RunRecord) -> str:
+    """The content of a record's run file.
+
+    Raises:
+        ValueError: the record holds NaN or an infinity.
+    """
+    text = to_json(packed(record.to_dict()))
+    return f'{{"format":{FORMAT},"checksum":"{digest(text)}","record":{text}}}\n'
+
+
+def content_of(raw: bytes) -> dict[str, Any]:
+    """The record's JSON, still packed, from a run file that is what its checksum says.
+
+    A file as `text_of` writes it is hashed as it stands, which takes no time beside reading it.  A
+    file that was formatted anew is intact, too, if its values are: it is hashed as they would be
+    written.
+
+    Raises:
+        ValueError: the file is truncated, edited, of another format, or no run file at all; the
+            message says which.
+    """
+    head = HEAD.match(raw)
+    if head and raw.endswith(TAIL):
+        text = raw[head.end() : -len(TAIL)]
+        if digest(text) == head[1].decode():
+            match _parsed(text):
+                case dict(content):
+                    return content
+    match _parsed(raw):
+        case {"format": version} if version != FORMAT:
+            raise ValueError(f"format {version!r}: this version reads format {FORMAT}")
+        case {"checksum": str(checksum), "record": dict(content), "format": _}:
+            if digest(to_json(content)) != checksum:
+                raise ValueError("the content does not match its checksum: edited")
+            return content
+        case _:
+            raise ValueError("not a run file: expected format, checksum and record")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return _DECODER.decode(raw.decode())
+    except ValueError:
+        raise ValueError("not complete JSON: truncated or edited") from None
