@@ -23,7 +23,7 @@ import pytest
 import bilevel_core
 from bilevel_core.cli import main
 from bilevel_core.errors import InputError
-from bilevel_core.sweep import cluster, keys, plan, store, tunings
+from bilevel_core.sweep import cluster, cluster_worker, keys, plan, store, tunings
 from bilevel_core.sweep.executors import WorkerDiedError
 from bilevel_core.sweep.forecast import forecaster
 from bilevel_core.sweep.merge import outcome
@@ -230,7 +230,7 @@ def test_local_servers_are_on_loopback_and_have_one_thread():
         assert {address for address, _ in listening() - before} == {"127.0.0.1"}
         client = executor.execute.keywords["client"]
         assert set(client.nthreads().values()) == {1}
-        assert all(client.run(ignores_ctrl_c).values())
+        assert all(client.run(is_deaf_to_ctrl_c).values())
     assert listening() <= before
 
 
@@ -241,10 +241,10 @@ def listening():
     return {tuple(each.laddr) for each in found if each.status == psutil.CONN_LISTEN}
 
 
-def ignores_ctrl_c():
+def is_deaf_to_ctrl_c():
     import signal
 
-    return signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def test_searches_travel_and_are_stored_here_alone(two, tmp_path, monkeypatch):
@@ -318,7 +318,19 @@ def test_run_that_nobody_waits_for_and_run_of_a_closing_worker_are_dropped(
         answered(monkeypatch, state, status)
 
 
-def answered(monkeypatch, state="executing", status="running"):
+def test_order_of_another_version_is_not_even_read(monkeypatch):
+    def of_a_later_version(order):
+        asked = json.loads(order)
+        asked["config"]["unheard_of"] = 1
+        asked["terms"]["version"] = "9.9"
+        return json.dumps(asked)
+
+    answer = answered(monkeypatch, change=of_a_later_version)
+    assert answer.keys() == {"worker", "terms"}
+    assert answer["terms"]["version"] == bilevel_core.__version__
+
+
+def answered(monkeypatch, state="executing", status="running", change=lambda order: order):
     """What a worker answers to an order while its task is in this state, and itself in `status`."""
     worker = SimpleNamespace(
         address="tcp://127.0.0.1:1",
@@ -329,7 +341,7 @@ def answered(monkeypatch, state="executing", status="running"):
     monkeypatch.setattr(distributed, "get_worker", lambda: worker)
     (cell,) = cells(grid(kappa=[4.0], seeds=[0]))
     order = cluster._order(Path("nowhere"), cell.configs[0], cluster.fingerprints())
-    return json.loads(cluster.compute(order))
+    return json.loads(cluster_worker.compute(change(order)))
 
 
 # What goes wrong with workers
@@ -361,7 +373,7 @@ def test_answer_that_died_with_its_worker_is_computed_again(two, written, tmp_pa
     def fetched(future):
         if not answers:
             (holder,) = two.scheduler.tasks[future.key].who_has
-            os.kill(pids(two)[holder.address], signal.SIGKILL)
+            os.kill(holder.pid, signal.SIGKILL)
         monkeypatch.setattr(cluster, "FETCHING", 10.0 if answers else 1e-3)
         answers.append(original(future))
         return answers[-1]
@@ -370,10 +382,6 @@ def test_answer_that_died_with_its_worker_is_computed_again(two, written, tmp_pa
     assert sweep(grid(), tmp_path, dask=two.scheduler_address).statuses == {"ok": 4}
     assert answers[0] is None
     assert Counter(written.counted.values()) == {1: 4}
-
-
-def pids(found):
-    return {nanny.worker_address: nanny.pid for nanny in found.workers.values()}
 
 
 def test_run_that_kills_every_worker_is_named_and_the_others_are_kept(tmp_path):
@@ -435,13 +443,13 @@ def test_worker_without_the_package_is_refused(two, tmp_path):
 def forbid():
     import sys
 
-    sys.modules["bilevel_core.sweep.cluster"] = None
+    sys.modules["bilevel_core.sweep.cluster_worker"] = None
 
 
 def allow():
     import sys
 
-    del sys.modules["bilevel_core.sweep.cluster"]
+    del sys.modules["bilevel_core.sweep.cluster_worker"]
 
 
 def test_worker_of_several_threads_is_refused(tmp_path):
@@ -542,6 +550,23 @@ def test_ctrl_c_says_how_to_resume(specification, reference, tmp_path):
     assert not store.being_written(tmp_path)
     resume(specification, tmp_path)
     assert outcomes(tmp_path) == reference
+
+
+def test_ctrl_c_while_local_workers_start_ends_them(tmp_path, monkeypatch):
+    class Interrupted(distributed.LocalCluster):
+        def __init__(self, *arguments, **settings):
+            super().__init__(*arguments, **settings)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(distributed, "LocalCluster", Interrupted)
+    before, over = listening(), threading.Event()
+    # Another thread, as libraries have them, gets a signal that the main one does not take yet.
+    threading.Thread(target=over.wait).start()
+    with pytest.raises(KeyboardInterrupt):
+        sweep(grid(), tmp_path, dask="local")
+    over.set()
+    assert listening() <= before
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 def resume(specification, out):

@@ -14,11 +14,14 @@ import contextlib
 import functools
 import importlib.util
 import json
+import logging
 import re
 import signal
+import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +29,14 @@ import bilevel_core
 from bilevel_core import interrupts
 from bilevel_core.errors import InputError
 from bilevel_core.record import RunConfig, RunRecord
-from bilevel_core.sweep import executors, progress, store, tunings
+from bilevel_core.sweep import progress, store, tunings
+from bilevel_core.sweep.cluster_worker import shipped_compute, terms_of
 from bilevel_core.sweep.executors import Executor, ExecutorError, Outcome, WorkerDiedError
 from bilevel_core.sweep.keys import to_json
 from bilevel_core.sweep.stock import fingerprints
 
 if TYPE_CHECKING:
-    from distributed import Client, Future
+    from distributed import Client, Future, as_completed
 
 LOCAL = "local"
 """In place of an address: workers on this machine, for this sweep alone."""
@@ -40,7 +44,9 @@ LOCAL = "local"
 # Seconds that a scheduler has to answer in.
 PATIENCE = 5.0
 # Seconds to fetch an answer; one that takes longer went down with its worker, and is made again.
-FETCHING = 10.0
+FETCHING = 5.0
+# Seconds between two looks at whether a run has ended, or Ctrl-C was pressed.
+POLLING = 0.02
 # How long a local cluster may be without any worker: one that died is back after a few seconds.
 NO_WORKERS = "2 minutes"
 # Deaths of local workers under one run before it is tried alone, where it has as many again.
@@ -53,10 +59,6 @@ class UnfitWorkerError(ExecutorError):
 
 class SchedulerLostError(ExecutorError):
     """The scheduler has gone, or dropped this sweep."""
-
-
-class _NobodyWaitsError(BaseException):
-    """Ends a run whose sweep is gone; no Exception, which would be the run's own failure."""
 
 
 def check(address: str) -> None:
@@ -80,7 +82,7 @@ def connected(address: str, jobs: int) -> Iterator[Executor]:
     Raises:
         InputError: the address has another form, or no scheduler answers there.
     """
-    with _local(jobs) if address == LOCAL else _remote(address) as client:
+    with _local(jobs) if address == LOCAL else _remote(address) as client, _deaths_told(client):
         threads = sum(client.nthreads().values())
         if not threads:
             progress.say(f"no workers at {address} yet; waiting for them")
@@ -114,12 +116,12 @@ def _once(
     """One attempt at some runs; gives those that Dask gave up because workers died."""
     from distributed import KilledWorker, as_completed
 
-    code = fingerprints()
-    # A name of its own, lest another sweep on the cluster be given this one's answers.
-    own = f"bilevel-run-{uuid.uuid4().hex}"
-    waiting = {f"{own}-{n}": config for n, config in enumerate(configs)}
-    suspects, shipped = [], _shipped()
-    with _deaths_told(client, own):
+    code, shipped, suspects = fingerprints(), shipped_compute(), []
+    # Names of their own, lest another sweep on the cluster be given this one's answers.
+    waiting: dict[Any, RunConfig] = {
+        f"bilevel-run-{client.id}-{uuid.uuid4().hex}": config for config in configs
+    }
+    with interrupts.deferred():
         futures = [
             client.submit(shipped, _order(directory, config, code), key=name, priority=-n)
             for n, (name, config) in enumerate(waiting.items())
@@ -127,7 +129,11 @@ def _once(
         completed = as_completed(futures, loop=client.loop)
         # Dask forgets an answer when nobody refers to its future any more.
         del futures
-        for future in completed:
+    while not completed.is_empty():
+        outcome = None
+        # An exception that a signal raises while Dask's callbacks run would be lost in them.
+        with interrupts.deferred() as stop_if_asked:
+            future = _next(completed, stop_if_asked)
             error = future.exception() if future.status == "error" else None
             if isinstance(error, KilledWorker):
                 suspects.append(waiting[future.key])
@@ -136,8 +142,17 @@ def _once(
             elif (answer := _fetched(future)) is None:
                 completed.add(future)
             else:
-                yield _stored(directory, waiting[future.key], answer, code)
+                outcome = _stored(directory, waiting[future.key], answer, code)
+        if outcome is not None:
+            yield outcome
     return suspects
+
+
+def _next(completed: as_completed, stop_if_asked: Callable[[int], None]) -> Future[str]:
+    while not completed.has_ready():
+        stop_if_asked(0)
+        time.sleep(POLLING)
+    return next(completed)
 
 
 def _fetched(future: Future[str]) -> Any:
@@ -174,18 +189,9 @@ def _explained(error: BaseException) -> BaseException:
 
 def _order(directory: Path, config: RunConfig, code: Callable[[RunConfig], str]) -> str:
     kept = (tunings.read(tunings.path_of(directory, name)) for name in tunings.keys(config))
-    return to_json(
-        {
-            "config": config.to_dict(),
-            "searches": [search.to_dict() for search in kept if search is not None],
-            "terms": _terms(code(config), 1),
-        }
-    )
-
-
-def _terms(code: str, threads: int) -> dict[str, Any]:
-    """What a worker has to have in common with this process, to measure what it would."""
-    return {"version": bilevel_core.__version__, "code": code, "threads": threads}
+    searches = [search.to_dict() for search in kept if search is not None]
+    terms = terms_of(code(config), 1)
+    return to_json({"config": config.to_dict(), "searches": searches, "terms": terms})
 
 
 def _stored(
@@ -193,14 +199,13 @@ def _stored(
 ) -> Outcome:
     from bilevel_core.tuning import Tuning
 
-    _check_terms(config, answer, _terms(code(config), 1))
+    _check_terms(config, answer, terms_of(code(config), 1))
     if "failure" in answer:
         return Outcome(config, "failed", answer["failure"])
     record = RunRecord.from_dict(answer["record"])
-    with interrupts.deferred():
-        for search in map(Tuning.from_dict, answer["searches"]):
-            tunings.write(directory, search)
-        store.write(directory, record)
+    for search in map(Tuning.from_dict, answer["searches"]):
+        tunings.write(directory, search)
+    store.write(directory, record)
     return Outcome(config, record.status, record.reason)
 
 
@@ -221,84 +226,6 @@ def _check_terms(config: RunConfig, answer: Any, ours: dict[str, Any]) -> None:
             f"worker {where} has other code of {config.solver} on {config.problem} than this "
             "process: give both the same files at the same paths, and start both anew"
         )
-
-
-# What a worker does.
-
-
-def _shipped() -> Callable[[str], str]:
-    """`compute`, as a function that travels by its code and not by its name.
-
-    A worker that cannot import a name falls silent; this one's answer is the ImportError.
-    """
-
-    def shipped(order: str) -> str:
-        import importlib
-
-        return importlib.import_module("bilevel_core.sweep.cluster").compute(order)
-
-    return shipped
-
-
-def compute(order: str) -> str:
-    """Make the run that an order asks for, on one thread; called by Dask on a worker.
-
-    A run that cannot be made, or whose record is no JSON, is answered with its "failure".
-    """
-    from distributed import Reschedule, get_worker
-    from threadpoolctl import threadpool_limits
-
-    from bilevel_core.run import code_fingerprint, execute
-    from bilevel_core.tuning import Tuning
-
-    asked = json.loads(order)
-    worker = get_worker()
-    terms = _terms("", worker.state.nthreads)
-    answer = {"worker": worker.address, "terms": terms}
-    if terms != asked["terms"] | {"code": ""}:
-        return to_json(answer)
-    config = RunConfig.from_dict(asked["config"])
-    given = {search.key: search for search in map(Tuning.from_dict, asked["searches"])}
-    made: list[Tuning] = []
-    look = _while_wanted(worker)
-    executors.pin_torch(config.engine)
-    try:
-        terms["code"] = code_fingerprint(config)
-        if terms != asked["terms"]:
-            return to_json(answer)
-        with threadpool_limits(1):
-            record = execute(config, look, tunings.looked_up(given.get, made.append, look))
-    except InputError as error:
-        return to_json(answer | {"failure": str(error)})
-    except _NobodyWaitsError:
-        # Of a run that is waited for after all, as when its worker closes, Dask makes another.
-        raise Reschedule from None
-    searches = [search.to_dict() for search in made]
-    try:
-        return to_json(answer | {"record": record.to_dict(), "searches": searches})
-    except ValueError as error:
-        return to_json(answer | {"failure": f"the record cannot be stored: {error}"})
-
-
-def _while_wanted(worker: Any) -> Callable[[int], None]:
-    """A function that ends a run whose sweep was interrupted or killed, to free the worker."""
-    name = worker.get_current_task()
-
-    def look(_: int) -> None:
-        task = worker.state.tasks.get(name)
-        closing = worker.status.name in ("closing", "closed")
-        if closing or task is None or task.state == "cancelled":
-            raise _NobodyWaitsError
-
-    return look
-
-
-def dask_setup(worker: Any) -> None:
-    """Make a local worker deaf to Ctrl-C, which the sweep's process alone handles.
-
-    Called by Dask, by this name, when the worker starts.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 # Clusters.
@@ -365,30 +292,45 @@ def _local(jobs: int) -> Iterator[Client]:
         "dashboard": False,
         "dashboard_address": "127.0.0.1:0",
     }
-    # Deaf from the start, before `dask_setup`; one that is started again later has that alone.
-    with interrupts.ignored(), dask.config.set(settings):
-        cluster = LocalCluster(
-            n_workers=jobs,
-            threads_per_worker=1,
-            host="127.0.0.1",
-            memory_limit=0,
-            silence_logs="CRITICAL",
-            preload=[__name__],
-            scheduler_kwargs=scheduler,
-        )
-    with cluster, Client(cluster, set_as_default=False) as client:
-        yield client
+    with contextlib.ExitStack() as started:
+        # Ctrl-C meanwhile is heard when all of it stands, and can be closed.
+        with interrupts.deferred(), _deaf_children(), dask.config.set(settings):
+            cluster = LocalCluster(
+                n_workers=jobs,
+                threads_per_worker=1,
+                host="127.0.0.1",
+                memory_limit=0,
+                silence_logs=logging.CRITICAL + 1,
+                scheduler_kwargs=scheduler,
+            )
+            started.enter_context(cluster)
+        yield started.enter_context(Client(cluster, set_as_default=False))
 
 
 @contextlib.contextmanager
-def _deaths_told(client: Client, own: str) -> Iterator[None]:
-    """Say when a worker dies, or leaves, that runs with these names were assigned to."""
+def _deaf_children() -> Iterator[None]:
+    """Threads started in the block, and their processes for ever, do not notice Ctrl-C.
+
+    A terminal sends it to every process, and the sweep's alone handles it.
+    """
+    # Starting it lifts what blocks Ctrl-C from the thread that happens to need it first.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _deaths_told(client: Client) -> Iterator[None]:
+    """Say when a worker dies, or leaves, that runs of this sweep were assigned to."""
 
     def tell(event: tuple[float, Any]) -> None:
         what = event[1]
         if not isinstance(what, dict) or what.get("action") != "remove-worker":
             return
-        lost = sum(str(name).startswith(own) for name in what.get("processing-tasks", ()))
+        lost = sum(client.id in str(name) for name in what.get("processing-tasks", ()))
         if lost and not what.get("expected"):
             progress.say(f"worker {what['worker']} has gone, with at most {lost} runs; going on")
 
