@@ -117,6 +117,10 @@ growth: $(READY)  ## how our own cost grows: results/growth/ (about 10 minutes)
 scaling: $(READY)  ## what workers gain, and predicted over measured time: results/scaling.md
 	$(PY) benchmarks/scaling.py results/scaling.json
 
+.PHONY: calibrate
+calibrate: $(READY)  ## measure the speeds that predicted times rest on (on an idle machine)
+	OMP_NUM_THREADS=1 $(PY) benchmarks/calibrate.py
+
 .PHONY: gpu
 gpu: $(READY)  ## throughput and exponents on a CUDA device: results/gpu/ (refuses without one)
 	$(PY) benchmarks/gpu.py results/gpu
