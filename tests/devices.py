@@ -2,9 +2,11 @@
 
 import contextlib
 
+import numpy as np
 import torch
 from draws import mean_is, one_thread, rejected  # noqa: F401
 from noisy import NOISES
+from scipy import stats
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -80,3 +82,18 @@ def no_copies():
     """Neither reads nor writes of values between host and device."""
     with NoNumbers(), NoCopies():
         yield
+
+
+def agree_in_law(sessions):
+    """Squared gradients and products after ten steps have one law in both sessions."""
+    squared, products = [], []
+    for one in sessions:
+        chunk = one.advance(11)
+        squared.append(chunk.squared[-1])
+        products.append(chunk.ledgers[-1, :, 0, 5])
+    found = [stats.ks_2samp(*squared, method="asymp").pvalue]
+    if np.ptp(products[0]) > 0:
+        found.append(stats.ks_2samp(*products, method="asymp").pvalue)
+    else:
+        np.testing.assert_array_equal(*products)
+    assert rejected({"squared and products": np.array(found)}, level=1e-3) == []

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from devices import CPU, NOISY, SMALL, no_copies, session
+from devices import CPU, NOISY, SMALL, agree_in_law, no_copies, session
 from draws import mean_is, one_thread, rejected  # noqa: F401
 from noisy import CALLS, FAMILIES, NOISES, Draws, exact, make, point
 from scipy import stats
@@ -195,15 +195,7 @@ def test_a_device_agrees_with_numpys_numbers_in_law(name, noise):
     solver, N = solvers.get(name), 300
     problem = problems.make("hard", kappa=4.0, **NOISES[noise])
     params = solver.Params(**SMALL[name])
-    squared, products = [], []
-    for opened in (None, open_on_device):
-        of = TorchSession([problem] * N, solver, params, "cpu", range(N), streams=opened)
-        chunk = of.advance(11)
-        squared.append(chunk.squared[-1])
-        products.append(chunk.ledgers[-1, :, 0, 5])
-    found = [stats.ks_2samp(*squared, method="asymp").pvalue]
-    if np.ptp(products[0]) > 0:
-        found.append(stats.ks_2samp(*products, method="asymp").pvalue)
-    else:
-        np.testing.assert_array_equal(*products)
-    assert rejected({name: np.array(found)}, level=1e-3) == []
+    agree_in_law(
+        TorchSession([problem] * N, solver, params, "cpu", range(N), streams=opened)
+        for opened in (None, open_on_device)
+    )

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from draws import rejected
-from scipy import stats
+from devices import EVERY, EXACT, LOOKS_OR_COUNTS_STEPS, NOISY, SMALL, agree_in_law
+from noisy import NOISES
 
 import bilevel_core as bl
 import problems
@@ -21,25 +21,6 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device"),
 ]
 
-NOISES = {
-    "gaussian": {"noise": "gaussian"},
-    "replacement": {"noise": "finite_sum"},
-    "shuffled": {"noise": "finite_sum", "sampling": "shuffled"},
-}
-RANDOM = {
-    "stocbio": {
-        "alpha": 1.0, "beta": 0.02, "eta": 1.0, "D": 2, "Q": 3, "S": 5, "B": 12, "D_f": 4,
-        "D_g": 40, "first_D": 3, "shrink": 0.7,
-    },
-    "stocbio_single_batch": {
-        "alpha": 1.0, "beta": 0.02, "eta": 1.0, "D": 2, "Q": 3, "S": 5, "S_h": 36, "D_f": 4,
-        "D_g": 40, "first_D": 3,
-    },
-    "ttsa": {"alpha": 0.3, "beta": 0.01, "eta": 1.0, "b": 5},
-    "bsa": {"alpha": 1.0, "offset": 6.0, "beta": 0.01, "eta": 1.0, "b": 5},
-}  # fmt: skip
-EXACT = [name for name in solvers.BUILT_IN if name not in RANDOM]
-EAGER = {"ba", "bsa", "hoag"}
 STEPS = 40
 
 
@@ -51,11 +32,11 @@ def eager(work, rehearse, generators, device):
 def session(name, family, noise=None, batch=4, device="cuda", record=None):
     solver, options = solvers.get(name), NOISES[noise] if noise else {}
     instances = [problems.make(family, kappa=4.0, seed=b, **options) for b in range(batch)]
-    if name in RANDOM:
-        params = solver.Params(**RANDOM[name])
+    if name in SMALL:
+        params = solver.Params(**SMALL[name])
     else:
         params = params_for(solver, instances[0], "theory", {}, 1e-2)
-    seeds = range(batch) if name in RANDOM else None
+    seeds = range(batch) if name in SMALL else None
     return TorchSession(instances, solver, params, device, seeds, record=record)
 
 
@@ -88,7 +69,7 @@ def test_a_run_is_that_of_the_cpu(name):
 
 @pytest.mark.parametrize(
     ("name", "noise"),
-    [*((n, None) for n in EXACT), *((n, kind) for n in RANDOM for kind in NOISES)],
+    EVERY,
 )
 def test_a_captured_step_is_the_step(name, noise):
     captured = session(name, "hard", noise)
@@ -97,12 +78,12 @@ def test_a_captured_step_is_the_step(name, noise):
         one, other = captured.advance(n), same.advance(n)
         np.testing.assert_array_equal(one.ledgers, other.ledgers)
         np.testing.assert_allclose(one.squared, other.squared, rtol=1e-10, atol=1e-16)
-    assert (captured._recording is None) == (name in EAGER)
+    assert (captured._recording is None) == (name in LOOKS_OR_COUNTS_STEPS)
 
 
 @pytest.mark.parametrize(
     ("name", "noise"),
-    [*((n, None) for n in EXACT if n != "hoag"), *((n, kind) for n in RANDOM for kind in NOISES)],
+    [(name, noise) for name, noise in EVERY if name != "hoag"],
 )
 def test_steps_do_not_wait_for_the_device(name, noise):
     """HOAG is left out: it looks every few passes whether its tolerance is met."""
@@ -130,24 +111,15 @@ def test_waiting_would_be_seen():
         torch.cuda.set_sync_debug_mode(before)
 
 
-@pytest.mark.parametrize("noise", NOISES)
-@pytest.mark.parametrize("name", RANDOM)
+@pytest.mark.parametrize(("name", "noise"), NOISY)
 def test_random_solvers_agree_with_the_cpu_in_law(name, noise):
     """Squared gradients after ten steps, over independent repetitions of one instance."""
     solver, N = solvers.get(name), 1000
     problem = problems.make("hard", kappa=4.0, **NOISES[noise])
-    params = solver.Params(**RANDOM[name])
-    squared, products = [], []
-    for device in ("cpu", "cuda"):
-        chunk = TorchSession([problem] * N, solver, params, device, range(N)).advance(11)
-        squared.append(chunk.squared[-1])
-        products.append(chunk.ledgers[-1, :, 0, 5])
-    found = [stats.ks_2samp(*squared, method="asymp").pvalue]
-    if np.ptp(products[0]) > 0:
-        found.append(stats.ks_2samp(*products, method="asymp").pvalue)
-    else:
-        np.testing.assert_array_equal(*products)
-    assert rejected({name: np.array(found)}, level=1e-3) == []
+    params = solver.Params(**SMALL[name])
+    agree_in_law(
+        TorchSession([problem] * N, solver, params, device, range(N)) for device in ("cpu", "cuda")
+    )
 
 
 @pytest.mark.parametrize("name", ["aid_bio", "hoag", "ttsa"])
@@ -155,12 +127,12 @@ def test_a_hundred_thousand_starts_fit(name):
     problem, solver, batch = problems.make("quadratic", kappa=4.0, dim=2), solvers.get(name), 10**5
     starts = 0.1 * np.random.default_rng(0).normal(size=(batch, 2))
     instances = [dataclasses.replace(problem, x0=start) for start in starts]
-    if name in RANDOM:
-        params = solver.Params(**RANDOM[name])
+    if name in SMALL:
+        params = solver.Params(**SMALL[name])
     else:
         params = params_for(solver, problem, "theory", {}, 0.1)
     torch.cuda.reset_peak_memory_stats()
-    seeds = range(batch) if name in RANDOM else None
+    seeds = range(batch) if name in SMALL else None
     opened = TorchSession(instances, solver, params, "cuda", seeds)
     for _ in range(3):
         chunk = opened.advance(1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from benchmarks.peers import numpy_steps, ours
 from benchmarks.peers.case import Case
 from benchmarks.peers.numpy_steps import Functions
+from benchmarks.peers.settings import INNER, LINEAR
 from problems.softmax_dense import SoftmaxDenseData, synthetic_dense
 
 ALPHA, BETA = 0.02, 1.0
@@ -32,26 +34,12 @@ def cases() -> Iterator[Case]:
     problem = ours.unevaluated("hypercleaning", data, n, c * d)
     arrays = Arrays(data.X, np.eye(c)[data.labels], data.held_X, np.eye(c)[data.held_labels])
     title = f"hyper-cleaning {n} x {d} x {c}"
-    yield Case(
-        title=f"{title}, AID-CG",
-        unit=f"outer step with {ours.INNER} inner and {ours.LINEAR} linear steps",
-        units=1,
-        ours=ours.first_step(problem, "aid_bio", ours.aid_params(ALPHA, BETA)),
-        peers=peers(arrays, "aid"),
-        floors={"GEMM": gemm_floor(data, ours.INNER + ours.LINEAR + 1, 1)},
-        target=1.0,
-        floor_target=1.3,
-    )
-    yield Case(
-        title=f"{title}, ITD",
-        unit=f"outer step with {ours.INNER} inner steps, and back",
-        units=1,
-        ours=ours.first_step(problem, "itd_bio", ours.itd_params(ALPHA, BETA)),
-        peers=peers(arrays, "itd"),
-        floors={"GEMM": gemm_floor(data, 2 * ours.INNER, ours.INNER)},
-        target=1.0,
-        floor_target=1.3,
-    )
+    floors = {
+        "aid": ("GEMM", gemm_floor(data, INNER + LINEAR + 1, 1)),
+        "itd": ("GEMM", gemm_floor(data, 2 * INNER, INNER)),
+    }
+    named = partial(peers, arrays)
+    yield from ours.both_hypergradients(title, problem, ALPHA, BETA, named, floors)
 
 
 def gemm_floor(data: SoftmaxDenseData, products: int, halves: int) -> Callable[[], None]:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from benchmarks.peers.numpy_steps import Functions
-from benchmarks.peers.ours import INNER, LINEAR
+from benchmarks.peers.settings import INNER, LINEAR
 
 jax.config.update("jax_enable_x64", True)
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from benchmarks.peers.ours import INNER, LINEAR
+from benchmarks.peers.settings import INNER, LINEAR
 
 
 class Functions(NamedTuple):

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from benchmarks.peers.case import Case
+from benchmarks.peers.settings import INNER, LINEAR
 from bilevel_core.constants import Constants
 from bilevel_core.engines.compiled import CompiledSession
 from bilevel_core.engines.torch import TorchSession
 from bilevel_core.problem import ClosedForms, Problem
 from bilevel_core.solvers import aid_bio, get, itd_bio
 from problems.softmax_kept import Kept
-
-INNER, LINEAR = 10, 10
-"""Inner and linear steps of an outer step."""
 
 
 def aid_params(alpha: float, beta: float) -> aid_bio.Params:
@@ -78,3 +77,29 @@ def first_step(problem: Problem, solver: str, params: Any) -> dict[str, Callable
         return session.iterate()[:, 0]
 
     return {"compiled": compiled, "torch": torch}
+
+
+def both_hypergradients(
+    title: str,
+    problem: Problem,
+    alpha: float,
+    beta: float,
+    peers: Callable[[str], dict[str, Callable[[], np.ndarray]]],
+    floors: dict[str, tuple[str, Callable[[], None]]],
+) -> Iterator[Case]:
+    """AID-CG and ITD from one start, beside peers("aid" | "itd") and a named floor of each."""
+    solvers = {
+        "aid": ("AID-CG", "aid_bio", aid_params, f"{INNER} inner and {LINEAR} linear steps"),
+        "itd": ("ITD", "itd_bio", itd_params, f"{INNER} inner steps, and back"),
+    }
+    for key, (name, solver, params, steps) in solvers.items():
+        yield Case(
+            title=f"{title}, {name}",
+            unit=f"outer step with {steps}",
+            units=1,
+            ours=first_step(problem, solver, params(alpha, beta)),
+            peers=peers(key),
+            floors=dict([floors[key]]),
+            target=1.0,
+            floor_target=1.3,
+        )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from benchmarks.peers import numpy_steps, ours
 from benchmarks.peers.case import Case
 from benchmarks.peers.hypercleaning import numpy_softmax
 from benchmarks.peers.numpy_steps import Functions
+from benchmarks.peers.settings import INNER, LINEAR
 from bilevel_core.matrices import Sparse
 from problems.softmax_sparse import Samples, SoftmaxSparseData, synthetic_sparse
 
@@ -32,26 +34,12 @@ def cases() -> Iterator[Case]:
     n, d, c = len(data.train.labels), data.weights.values.size, data.classes
     problem = ours.unevaluated("newsgroups", data, d, c * d)
     title = f"sparse softmax {n} x {d} x {c}, {data.train.by_rows.values.size} non-zeros"
-    yield Case(
-        title=f"{title}, AID-CG",
-        unit=f"outer step with {ours.INNER} inner and {ours.LINEAR} linear steps",
-        units=1,
-        ours=ours.first_step(problem, "aid_bio", ours.aid_params(ALPHA, BETA)),
-        peers=peers(data, "aid"),
-        floors={"SciPy SpMM": spmm_floor(data, ours.INNER + ours.LINEAR + 1)},
-        target=1.0,
-        floor_target=1.3,
-    )
-    yield Case(
-        title=f"{title}, ITD",
-        unit=f"outer step with {ours.INNER} inner steps, and back",
-        units=1,
-        ours=ours.first_step(problem, "itd_bio", ours.itd_params(ALPHA, BETA)),
-        peers=peers(data, "itd"),
-        floors={"SciPy SpMM": spmm_floor(data, 2 * ours.INNER)},
-        target=1.0,
-        floor_target=1.3,
-    )
+    floors = {
+        "aid": ("SciPy SpMM", spmm_floor(data, INNER + LINEAR + 1)),
+        "itd": ("SciPy SpMM", spmm_floor(data, 2 * INNER)),
+    }
+    named = partial(peers, data)
+    yield from ours.both_hypergradients(title, problem, ALPHA, BETA, named, floors)
 
 
 def _scipy(matrix: Sparse, columns: int) -> Any:

@@ -186,34 +186,13 @@ def _any_true(condition):
     return lambda condition: condition
 
 
-@implement(arrays.sqrt)
-def _sqrt(a):
-    return lambda a: np.sqrt(a)
+def _as_in_numpy(function: Callable[..., Any], numpy_function: Any) -> None:
+    """Teach Numba a function of one argument by NumPy's."""
+    implement(function)(lambda a: lambda a: numpy_function(a))
 
 
-@implement(arrays.exp)
-def _exp(a):
-    return lambda a: np.exp(a)
-
-
-@implement(arrays.log)
-def _log(a):
-    return lambda a: np.log(a)
-
-
-@implement(arrays.sin)
-def _sin(a):
-    return lambda a: np.sin(a)
-
-
-@implement(arrays.arctan)
-def _arctan(a):
-    return lambda a: np.arctan(a)
-
-
-@implement(arrays.tanh)
-def _tanh(a):
-    return lambda a: np.tanh(a)
+for _function in (arrays.sqrt, arrays.exp, arrays.log, arrays.sin, arrays.arctan, arrays.tanh):
+    _as_in_numpy(_function, getattr(np, _function.__name__))
 
 
 @implement(arrays.log_cosh)

@@ -9,7 +9,7 @@ from numba.extending import register_jitable
 
 from bilevel_core import batches
 from bilevel_core.engines.array_kernels import SUMS
-from bilevel_core.engines.matrix_kernels import implement, sparse_row
+from bilevel_core.engines.matrix_kernels import implement_out_of_line, sparse_row
 
 
 @register_jitable(error_model="numpy", fastmath=set(SUMS))
@@ -52,20 +52,20 @@ def add_chosen_rows(out: Any, matrix: Any, rows: Any, weights: Any) -> None:
             out[j] += weight * row[j]
 
 
-@implement(batches.draw_pool)
+@implement_out_of_line(batches.draw_pool)
 def _draw_pool(stream, n, S, like):
     shuffled = hasattr(stream, "instance_class")
     draw = batches.all_with_shares if shuffled else batches.draw_batch
     return lambda stream, n, S, like: draw(stream, n, S, like)
 
 
-@implement(batches.draw_rows)
+@implement_out_of_line(batches.draw_rows)
 def _draw_rows(stream, n, S, out):
     draw = batches.replaced_rows
     return lambda stream, n, S, out: draw(stream, n, S, out)
 
 
-@implement(batches.gather)
+@implement_out_of_line(batches.gather)
 def _gather(values, rows, out):
     def gather(values, rows, out):
         for i in range(rows.shape[0]):
@@ -74,7 +74,7 @@ def _gather(values, rows, out):
     return gather
 
 
-@implement(batches.gather_labels)
+@implement_out_of_line(batches.gather_labels)
 def _gather_labels(labels, rows):
     def gather_labels(labels, rows):
         chosen = np.empty(rows.shape[0], np.int64)
@@ -85,7 +85,7 @@ def _gather_labels(labels, rows):
     return gather_labels
 
 
-@implement(batches.gather_rows)
+@implement_out_of_line(batches.gather_rows)
 def _gather_rows(X, rows, room):
     def gather_rows(X, rows, room):
         for i in range(rows.shape[0]):
@@ -97,7 +97,7 @@ def _gather_rows(X, rows, room):
     return gather_rows
 
 
-@implement(batches.scatter_add)
+@implement_out_of_line(batches.scatter_add)
 def _scatter_add(out, rows, values):
     def scatter_add(out, rows, values):
         for i in range(rows.shape[0]):
@@ -106,7 +106,7 @@ def _scatter_add(out, rows, values):
     return scatter_add
 
 
-@implement(batches.multiply_sparse_rows)
+@implement_out_of_line(batches.multiply_sparse_rows)
 def _multiply_sparse_rows(matrix, rows, vectors, classes, out):
     def multiply_sparse_rows(matrix, rows, vectors, classes, out):
         for i in range(rows.shape[0]):
@@ -115,7 +115,7 @@ def _multiply_sparse_rows(matrix, rows, vectors, classes, out):
     return multiply_sparse_rows
 
 
-@implement(batches.add_sparse_rows)
+@implement_out_of_line(batches.add_sparse_rows)
 def _add_sparse_rows(matrix, rows, changes, classes, out):
     def add_sparse_rows(matrix, rows, changes, classes, out):
         for i in range(rows.shape[0]):
@@ -130,11 +130,11 @@ def _add_sparse_rows(matrix, rows, changes, classes, out):
     return add_sparse_rows
 
 
-@implement(batches.multiply_rows)
+@implement_out_of_line(batches.multiply_rows)
 def _multiply_rows(matrix, rows, vector, out):
     return lambda matrix, rows, vector, out: multiply_chosen_rows(matrix, rows, vector, out)
 
 
-@implement(batches.add_rows)
+@implement_out_of_line(batches.add_rows)
 def _add_rows(out, matrix, rows, weights):
     return lambda out, matrix, rows, weights: add_chosen_rows(out, matrix, rows, weights)

@@ -23,7 +23,7 @@ ROWS, CLASSES = 4, 5
 """Samples and classes of a tile."""
 
 
-def implement(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+def implement_out_of_line(function: Callable[..., Any], **options: Any) -> Callable[..., Any]:
     """Decorate a function of Numba types that returns the compiled form of `function`.
 
     These are large and called for much work each: they are not inlined.
@@ -36,7 +36,7 @@ def implement(function: Callable[..., Any], **options: Any) -> Callable[..., Any
 _part = register_jitable(error_model="numpy", fastmath=set(SUMS))
 
 
-@implement(matrices.same)
+@implement_out_of_line(matrices.same)
 def _same(a, b):
     def same(a, b):
         n = a.shape[0]
@@ -110,7 +110,7 @@ def _inner(a, b, d):
     return total
 
 
-@implement(matrices.scores_of_rows)
+@implement_out_of_line(matrices.scores_of_rows)
 def _scores_of_rows(rows, weights, classes, out):
     def scores_of_rows(rows, weights, classes, out):
         n, d = rows.shape
@@ -148,7 +148,7 @@ def _add_one(row, a, target):
         target[j] += a * row[j]
 
 
-@implement(matrices.add_product_of_rows)
+@implement_out_of_line(matrices.add_product_of_rows)
 def _add_product_of_rows(rows, changes, classes, out):
     def add_product_of_rows(rows, changes, classes, out):
         n, d = rows.shape
@@ -258,7 +258,7 @@ def sparse_row(matrix, i, vectors, classes, start, added, out, o):
         k += 1
 
 
-@implement(matrices.multiply_sparse)
+@implement_out_of_line(matrices.multiply_sparse)
 def _multiply_sparse(matrix, vectors, classes, out):
     def multiply_sparse(matrix, vectors, classes, out):
         for i in range(matrix.starts.shape[0] - 1):
@@ -267,7 +267,7 @@ def _multiply_sparse(matrix, vectors, classes, out):
     return multiply_sparse
 
 
-@implement(matrices.multiply_sparse_and_add)
+@implement_out_of_line(matrices.multiply_sparse_and_add)
 def _multiply_sparse_and_add(matrix, vectors, scales, added, classes, out):
     def multiply_sparse_and_add(matrix, vectors, scales, added, classes, out):
         for i in range(matrix.starts.shape[0] - 1):
@@ -284,7 +284,7 @@ def _largest(scores, o, classes):
     return top
 
 
-@implement(matrices.softmax)
+@implement_out_of_line(matrices.softmax)
 def _softmax(scores, classes):
     def softmax(scores, classes):
         for o in range(0, scores.shape[0], classes):
@@ -299,7 +299,7 @@ def _softmax(scores, classes):
     return softmax
 
 
-@implement(matrices.cross_entropies)
+@implement_out_of_line(matrices.cross_entropies)
 def _cross_entropies(scores, labels, classes, out):
     def cross_entropies(scores, labels, classes, out):
         for i in range(labels.shape[0]):
@@ -313,7 +313,7 @@ def _cross_entropies(scores, labels, classes, out):
     return cross_entropies
 
 
-@implement(matrices.excesses)
+@implement_out_of_line(matrices.excesses)
 def _excesses(probabilities, labels, shares, classes, out):
     def excesses(probabilities, labels, shares, classes, out):
         for i in range(labels.shape[0]):
@@ -325,7 +325,7 @@ def _excesses(probabilities, labels, shares, classes, out):
     return excesses
 
 
-@implement(matrices.bends)
+@implement_out_of_line(matrices.bends)
 def _bends(probabilities, shares, scores, classes, out):
     def bends(probabilities, shares, scores, classes, out):
         for i in range(shares.shape[0]):
@@ -339,7 +339,7 @@ def _bends(probabilities, shares, scores, classes, out):
     return bends
 
 
-@implement(matrices.dot_each)
+@implement_out_of_line(matrices.dot_each)
 def _dot_each(a, b, classes, out):
     def dot_each(a, b, classes, out):
         for i in range(out.shape[0]):
@@ -351,7 +351,7 @@ def _dot_each(a, b, classes, out):
     return dot_each
 
 
-@implement(matrices.scale_each)
+@implement_out_of_line(matrices.scale_each)
 def _scale_each(scales, a, classes, out):
     def scale_each(scales, a, classes, out):
         for i in range(scales.shape[0]):
