@@ -37,7 +37,7 @@ $(READY): pyproject.toml constraints.txt
 		exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet -c constraints.txt torch hatchling editables
-	$(PY) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev,data,cluster]'
+	$(PY) -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[dev,data,cluster,history]'
 	@touch $@
 
 ## the product
@@ -129,6 +129,26 @@ gpu: $(READY)  ## throughput and exponents on a CUDA device: results/gpu/ (refus
 test-perf: $(READY)  ## micro-benchmarks of the hot paths
 	OMP_NUM_THREADS=1 $(PY) -m pytest tests/perf --benchmark-only -n 0
 
+## history
+
+MACHINE ?= $(shell hostname)
+PORT ?= 8000
+HISTORY := $(PY) -m benchmarks.asv_history
+
+.PHONY: history
+history: $(READY)  ## measure this commit, or RANGE=a..b, and publish the history (1 to 5 minutes a commit)
+	@$(HISTORY) record $(RANGE) --machine '$(MACHINE)'
+
+.PHONY: history-check
+history-check: $(READY)  ## fail if an exact count changed between the last two commits measured
+	@$(HISTORY) check --machine '$(MACHINE)'
+
+.PHONY: view
+view: $(READY)  ## the history in a browser: http://127.0.0.1:8000 (PORT=n for another)
+	@test -f results/asv/html/index.html || { echo "no pages yet: make history"; exit 2; }
+	@echo "http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@$(PY) -m http.server --bind 127.0.0.1 --directory results/asv/html $(PORT)
+
 .PHONY: smoke
 smoke: $(READY)  ## the smallest sweep, under 30 seconds, to try the commands
 	$(call measure,benchmarks/sweeps/smoke.toml,results/smoke)
@@ -149,8 +169,16 @@ report-of:
 ## quality
 
 .PHONY: test
-test: $(READY)  ## the test-suite, on two processes
+test: $(READY) browser  ## the test-suite, on two processes
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
+
+# Pages are looked at in a real browser; without one those tests are skipped.
+.PHONY: browser
+browser:
+	@command -v chromedriver >/dev/null && command -v chromium >/dev/null || { \
+		command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+			&& { apt-get update; apt-get install -y chromium chromium-driver; } >/dev/null 2>&1; \
+	} || echo "no chromium and chromedriver: tests that look at pages are skipped"
 
 .PHONY: lint
 lint: $(READY)  ## style, format and types, changing nothing
