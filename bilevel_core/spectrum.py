@@ -44,7 +44,7 @@ def spectrum(
     problem: Problem,
     x: np.ndarray,
     y: np.ndarray,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-2,
     most: int = 20_000,
     seed: int = 0,
 ) -> Spectrum:
