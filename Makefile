@@ -162,6 +162,10 @@ plots: $(READY)  ## tables and figures again, for every store under results/ tha
 		$(MAKE) --no-print-directory report-of STORE=$$store; \
 	done
 
+.PHONY: gallery
+gallery: $(READY)  ## docs/gallery.md again: what each command gives (about a minute)
+	$(PY) benchmarks/gallery.py
+
 .PHONY: report-of
 report-of:
 	$(call report,$(STORE))
