@@ -12,6 +12,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from bilevel_core import report
+from bilevel_core.sweep import store
+
 ROOT = Path(__file__).parent.parent
 PAGE, IMAGES = ROOT / "docs" / "gallery.md", ROOT / "docs" / "images"
 EXAMPLE = "docs/examples/single_loop"
@@ -74,20 +77,26 @@ def section(head: str, what: str, arguments: str, most: int | None, folder: Path
     return f"## {head}\n{what[0].upper()}{what[1:]}:\n```\n{text}\n```\n"
 
 
+def draw(folder: Path) -> None:
+    """The pictures of the page, of criterion average."""
+    df = store.frame(folder / "DIR")
+    for style in ("paper", "slide"):
+        report.write_figures(df[df["criterion"] == "average"], folder / "figures", style)
+    for name, target in (
+        ("paper/{}-counts-kappa", "paper"),
+        ("slide/{}-counts-kappa-2-single-loop", "slide"),
+        ("paper/{}-collapse", "collapse"),
+    ):
+        source = folder / "figures" / f"{name.format(START)}.png"
+        shutil.copyfile(source, IMAGES / f"gallery-{target}.png")
+
+
 def main() -> None:
     """Run all commands, and write the page and its pictures."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sections = [section(*command, folder) for command in COMMANDS]
-        for style in ("screen", "paper", "slide"):
-            output(f"plot DIR --style {style}", folder)
-        figures = folder / "DIR" / "figures"
-        for source, target in (
-            (figures / "paper" / f"{START}-counts-kappa.png", "paper"),
-            (figures / "slide" / f"{START}-counts-kappa-2-single-loop.png", "slide"),
-            (figures / f"{START}-collapse.png", "collapse"),
-        ):
-            shutil.copyfile(source, IMAGES / f"gallery-{target}.png")
+        draw(folder)
     head = (
         "# What each command gives\n"
         "Written by `make gallery`, from `docs/examples/single_loop.toml`; DIR is its store.\n\n"
