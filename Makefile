@@ -162,6 +162,10 @@ plots: $(READY)  ## tables and figures again, for every store under results/ tha
 		$(MAKE) --no-print-directory report-of STORE=$$store; \
 	done
 
+.PHONY: gallery
+gallery: $(READY)  ## docs/gallery.md again: what each command gives (about a minute)
+	$(PY) benchmarks/gallery.py
+
 .PHONY: report-of
 report-of:
 	$(call report,$(STORE))
@@ -169,7 +173,7 @@ report-of:
 ## quality
 
 .PHONY: test
-test: $(READY) browser  ## the test-suite, on two processes
+test: $(READY) browser tex  ## the test-suite, on two processes
 	OMP_NUM_THREADS=1 $(PY) -m pytest -n 2
 
 # Pages are looked at in a real browser; without one those tests are skipped.
@@ -179,6 +183,15 @@ browser:
 		command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
 			&& { apt-get update; apt-get install -y chromium chromium-driver; } >/dev/null 2>&1; \
 	} || echo "no chromium and chromedriver: tests that look at pages are skipped"
+
+# LaTeX tables are compiled: 45 MB to load, 140 MB on disk; without them those tests are skipped.
+.PHONY: tex
+tex:
+	@command -v pdflatex >/dev/null || { \
+		command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ] \
+			&& { apt-get update; apt-get install -y --no-install-recommends \
+				texlive-latex-base texlive-latex-recommended; } >/dev/null 2>&1; \
+	} || echo "no pdflatex: tests that compile tables are skipped"
 
 .PHONY: lint
 lint: $(READY)  ## style, format and types, changing nothing

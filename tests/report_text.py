@@ -33,9 +33,11 @@ def csv_line(df, solver, quantity):
 
 def compile_latex(folder, text):
     (folder / "table.tex").write_text(text, encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "table.tex"]
+    options = ["-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape"]
+    command = ["pdflatex", *options, "table.tex"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stdout[-2000:]
+    assert (folder / "table.pdf").read_bytes().startswith(b"%PDF-")
     return done.stdout
 
 

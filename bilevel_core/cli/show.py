@@ -29,6 +29,14 @@ class Format(StrEnum):
     csv = "csv"
 
 
+class Look(StrEnum):
+    """Styles of figures."""
+
+    screen = "screen"
+    paper = "paper"
+    slide = "slide"
+
+
 def list_names() -> None:
     """List problem families with their options, and solvers with what they guarantee."""
     import problems
@@ -94,11 +102,15 @@ def plot(
     output: Annotated[
         Path | None, typer.Option(help="Directory of the figures; default: DIR/figures.")
     ] = None,
+    style: Annotated[
+        Look, typer.Option(help="Of the figures; paper and slide have folders of their own.")
+    ] = Look.screen,
 ) -> None:
     """Draw counts against kappa and 1/eps: PDF, PNG and the plotted data as CSV."""
     from bilevel_core import report
 
-    for path in report.write_figures(_frame(directory), output or directory / "figures"):
+    figures = output or directory / "figures"
+    for path in report.write_figures(_frame(directory), figures, style.value):
         typer.echo(path)
 
 

@@ -30,15 +30,18 @@ def write_table(frame: pd.DataFrame, fmt: str = "md") -> str:
     return write(frame, fmt)
 
 
-def write_figures(frame: pd.DataFrame, directory: Path | str) -> list[Path]:
+def write_figures(frame: pd.DataFrame, directory: Path | str, style: str = "screen") -> list[Path]:
     """Draw all figures of a frame into a directory (made if missing); gives the files written.
 
-    Each figure is a PDF, a PNG and the plotted data as CSV, of one name.
+    Each figure is a PDF, a PNG and the plotted data as CSV, of one name.  style: "screen", or
+    "paper" (a journal's columns) or "slide" (16:9, a solver a page), which have folders of their
+    own in the directory.
 
     Raises:
-        InputError: an empty frame or a missing column.
+        InputError: an empty frame, a missing column or an unknown style.
         OSError: the directory cannot be written to.
     """
     from bilevel_core.report.figures import write
+    from bilevel_core.report.styles import style_of
 
-    return write(frame, Path(directory))
+    return write(frame, Path(directory), style_of(style))

@@ -12,15 +12,8 @@ from bilevel_core.report import wording
 from bilevel_core.report.entries import collapse
 from bilevel_core.report.groups import Group, label
 from bilevel_core.report.points import points
-from bilevel_core.report.style import (
-    TEXT_WIDTH,
-    lines_of,
-    mark,
-    panels,
-    plain_ticks,
-    power_ticks,
-    short,
-)
+from bilevel_core.report.style import lines_of, mark, panels, plain_ticks, power_ticks, short
+from bilevel_core.report.styles import SCREEN, Style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +25,9 @@ if TYPE_CHECKING:
 MOST = 5
 """Levels of eps that are drawn: more than these are thinned evenly."""
 
+ENTRY = 0.75
+"""Inches that a level takes in the legend, for texts of 7 points."""
+
 SPREAD = 2.0
 """The vertical axis reaches at least this factor below and above, so that flat looks flat."""
 
@@ -42,7 +38,7 @@ def solvers(group: Group) -> list[str]:
     return [solver for solver, c in found.items() if c is not None]
 
 
-def draw(group: Group) -> tuple[Figure, pd.DataFrame]:
+def draw(group: Group, style: Style = SCREEN) -> tuple[Figure, pd.DataFrame]:
     """The figure, and its table: solver and the columns of `points`, of the ratio."""
     import pandas as pd
     from matplotlib.figure import Figure
@@ -56,21 +52,27 @@ def draw(group: Group) -> tuple[Figure, pd.DataFrame]:
 
     columns = {1: 1, 2: 2, 4: 2}.get(len(names), 3)
     lines = -(-len(names) // columns)
-    width = TEXT_WIDTH * (0.55 if columns == 1 else 1.0)
-    figure = Figure(figsize=(width, 0.9 + 1.6 * lines), layout="constrained")
+    width = style.narrow if columns == 1 else style.wide
+    height = style.height or style.inches(0.9 + 1.6 * lines)
+    figure = Figure(figsize=(width, height), layout="constrained")
     axis, other = ("kappa", "eps") if len(group.levels("kappa")) > 1 else ("eps", "kappa")
     grid = panels(figure, len(names), columns, "κ" if axis == "kappa" else "1/ε")
     levels = group.levels(other)[::-1]
     levels = levels[:: -(-len(levels) // MOST)]
     for place, (axes, solver) in enumerate(zip(grid, names, strict=True)):
-        _panel(axes, tables[solver], axis, {level: _level(other, level) for level in levels})
-        axes.set_title(_title(solver, collapse(group, solver)), fontsize=6.5, parse_math=False)
+        _panel(axes, tables[solver], axis, {level: _level(other, level) for level in levels}, style)
+        title = _title(solver, collapse(group, solver))
+        axes.set_title(title, fontsize=style.legend, parse_math=False)
         if place % columns == 0:
             axes.set_ylabel("measured K / bound on K")
     _scales(grid, group, axis, table)
-    figure.suptitle("\n".join(lines_of(group.heading, width)), fontsize=7.5, parse_math=False)
+    heading = "\n".join(lines_of(group.heading, width, style.characters))
+    figure.suptitle(heading, fontsize=style.heading, parse_math=False)
+    fitting = max(1, int(width / style.inches(ENTRY)))
     figure.legend(
-        *grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(levels)
+        *grid[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=min(len(levels), fitting),
     )
     return figure, table
 
@@ -80,7 +82,9 @@ def _level(column: str, value: float) -> str:
     return f"{symbol} = {short(value)}"
 
 
-def _panel(axes: Axes, table: pd.DataFrame, axis: str, labels: dict[float, str]) -> None:
+def _panel(
+    axes: Axes, table: pd.DataFrame, axis: str, labels: dict[float, str], style: Style
+) -> None:
     other = "eps" if axis == "kappa" else "kappa"
     for place, (value, text) in enumerate(labels.items()):
         look = mark(place)
@@ -90,7 +94,7 @@ def _panel(axes: Axes, table: pd.DataFrame, axis: str, labels: dict[float, str])
         axes.errorbar(
             x, mean, yerr=[mean - level["low"], level["high"] - mean],
             marker=look.marker, color=look.colour, ls=look.dashes, mec="white", mew=0.3,
-            elinewidth=0.6, capsize=1.5, label=text,
+            elinewidth=style.frame, capsize=style.cap, label=text,
         )  # fmt: skip
 
 

@@ -11,23 +11,20 @@ from bilevel_core.report.entries import ZERO, Entry
 from bilevel_core.report.groups import HEADS, Group, label
 from bilevel_core.report.ledgers import COUNTED, SAMPLES
 from bilevel_core.report.points import INFEASIBLE, held, held_for, points
-from bilevel_core.report.style import (
-    GUIDE,
-    TEXT_WIDTH,
-    Mark,
-    lines_of,
-    mark,
-    plain_ticks,
-    power_ticks,
-)
+from bilevel_core.report.style import GUIDE, Mark, lines_of, mark, plain_ticks, power_ticks
+from bilevel_core.report.styles import SCREEN, Style
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
-ROW_HEIGHT, TOP, BOTTOM, LINE = 1.2, 0.8, 0.62, 0.13
-"""Inches."""
+LEFT, HEADS_ABOVE, BOTTOM, LINE = 0.7245, 0.46, 0.49, 0.13
+"""Inches for texts of 7 points: margins, and a line of the heading or of the legend."""
+
+PROSE = 1.25
+"""Words run narrower than headings, which are full of capitals and digits."""
 
 READING = (
     "its 95 % interval, and the bound's (·log: beside a log factor; ≈: local slopes still move)"
@@ -40,7 +37,9 @@ ABOVE = 2.5
 """Guides run this factor above the first point, so that they hide no measured line."""
 
 
-def draw(group: Group, found: list[Entry], axis: str) -> tuple[Figure, pd.DataFrame]:
+def draw(
+    group: Group, found: list[Entry], axis: str, style: Style = SCREEN
+) -> tuple[Figure, pd.DataFrame]:
     """The figure along `axis` ("kappa" or "eps"), and what it shows as a table.
 
     Columns of the table: solver, quantity, those of `points`, fitted (the model's count) and guide
@@ -48,39 +47,72 @@ def draw(group: Group, found: list[Entry], axis: str) -> tuple[Figure, pd.DataFr
     the others are held is drawn at one of its own, which its name then says.
     """
     import pandas as pd
-    from matplotlib.figure import Figure
 
     level = held(group.rows, axis)
     levels = {solver: held_for(group, solver, axis) for solver in group.solvers}
     shown = [entry for entry in found if entry.quantity in COUNTED]
     tables = [_table(group, entry, axis, levels[entry.solver]) for entry in shown]
-    solvers = group.solvers
     symbol, other_symbol = ("κ", "ε") if axis == "kappa" else ("1/ε", "κ")
     counted = "; counted in samples" if group.ledger == SAMPLES else ""
-    heading = lines_of(f"{group.heading}; {other_symbol} = {level:.3g}{counted}", TEXT_WIDTH)
-    top = TOP + LINE * (len(heading) - 1)
-    height = top + BOTTOM + ROW_HEIGHT * len(solvers)
-    figure = Figure(figsize=(TEXT_WIDTH, height))
-    figure.subplots_adjust(0.105, BOTTOM / height, 0.99, 1 - top / height, wspace=0.14, hspace=0.3)
-    grid = figure.subplots(len(solvers), len(COUNTED), sharex=True, sharey=True, squeeze=False)
-    for place, (entry, table) in enumerate(zip(shown, tables, strict=True)):
-        row, column = divmod(place, len(COUNTED))
-        _panel(grid[row, column], entry, table, axis, mark(row))
-        if column == 0:
+    heading = f"{group.heading}; {other_symbol} = {level:.3g}{counted}"
+    handles = _handles({name for table in tables for name in table["status"]}, style)
+    beside = style.columns == len(COUNTED)  # a row of panels a solver: names stand beside it
+    if not beside:
+        heading = f"{', '.join(map(label, group.solvers))} on {heading}"
+    figure, grid = _page(group, heading, symbol, len(handles), style)
+    for axes, entry, table in zip(grid.flat, shown, tables, strict=True):
+        place = group.solvers.index(entry.solver)
+        title = _title(entry, axis, style)
+        _panel(axes, table, axis, mark(place), style)
+        if entry.verdict == ZERO:
+            axes.text(0.5, 0.5, "0", transform=axes.transAxes, ha="center", va="center")
+        if not beside:
+            title = f"{HEADS[entry.quantity]}: {title or '0'}"
+        elif entry.quantity == COUNTED[0]:
             own = levels[entry.solver]
             name = label(entry.solver) + ("" if own == level else f"\n{other_symbol} = {own:.3g}")
-            grid[row, 0].set_ylabel(name, parse_math=False)
-    _scales(grid, group, axis, pd.concat(tables))
-    _heads(grid[0])
+            axes.set_ylabel(name, parse_math=False)
+        axes.set_title(title, pad=3, fontsize=style.title)
+    _scales(grid, group, axis, pd.concat(tables), style)
+    if beside:
+        _heads(grid[0], style)
     for axes in grid[-1]:
         axes.set_xlabel(symbol)
-    look: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
-    figure.text(0.5, 1 - 0.05 / height, "\n".join(heading), fontsize=7.5, **look)
-    below = 0.21 + LINE * (len(heading) - 1)
-    reading = f"above each panel: the exponent of {symbol}, {READING}"
-    figure.text(0.5, 1 - below / height, reading, **look)
-    _legend(figure, {name for table in tables for name in table["status"]})
+    figure.legend(handles=handles, loc="lower center", ncols=min(style.entries, len(handles)))
     return figure, pd.concat(tables, ignore_index=True)
+
+
+def _page(
+    group: Group, heading: str, symbol: str, handles: int, style: Style
+) -> tuple[Figure, np.ndarray]:
+    """An empty figure with its heading, and its axes."""
+    from matplotlib.figure import Figure
+
+    lines = lines_of(heading, style.wide, style.characters)
+    reading = f"above each panel: the exponent of {symbol}, {READING}"
+    below = lines_of(reading, style.wide, PROSE * style.characters)
+    rows = len(group.solvers) * len(COUNTED) // style.columns
+    legend = -(-handles // style.entries)
+    beside = style.columns == len(COUNTED)
+    heads = HEADS_ABOVE if beside else HEADS_ABOVE / 2
+    top = style.inches(heads + 0.08 + LINE * (len(lines) + len(below)))
+    top += style.title / 72 * 1.25 * style.apart.count("\n")
+    bottom = style.inches(BOTTOM + LINE * legend)
+    height = style.height or top + bottom + style.row * rows
+    figure = Figure(figsize=(style.wide, height))
+    figure.subplots_adjust(
+        style.inches(LEFT) / style.wide, bottom / height, 0.99, 1 - top / height,
+        wspace=0.14, hspace=style.gap,
+    )  # fmt: skip
+    look: dict[str, Any] = {"ha": "center", "va": "top", "parse_math": False}
+    middle = style.inches(0.08 + LINE * len(lines))
+    for inches, text, size in (
+        (style.inches(0.05), lines, style.heading),
+        (middle, below, style.text),
+    ):
+        figure.text(0.5, 1 - inches / height, "\n".join(text), fontsize=size, **look)
+    grid = figure.subplots(rows, style.columns, sharex=True, sharey=True, squeeze=False)
+    return figure, grid
 
 
 def _table(group: Group, entry: Entry, axis: str, level: float) -> pd.DataFrame:
@@ -104,30 +136,29 @@ def _guide(table: pd.DataFrame, entry: Entry, axis: str) -> pd.Series[float] | f
     return complete.loc[first, "mean"] * (x / x[first]) ** slope
 
 
-def _panel(axes: Axes, entry: Entry, table: pd.DataFrame, axis: str, look: Mark) -> None:
+def _panel(axes: Axes, table: pd.DataFrame, axis: str, look: Mark, style: Style) -> None:
     x = table["kappa"] if axis == "kappa" else 1 / table["eps"]
     mean, low, high = (table[name] for name in ("mean", "low", "high"))
-    axes.set_title(_title(entry, axis), pad=3, fontsize=6)
-    if entry.verdict == ZERO:
-        axes.text(0.5, 0.5, "0", transform=axes.transAxes, ha="center", va="center")
-    axes.plot(x, ABOVE * table["guide"], color=GUIDE, dashes=(4, 2), lw=0.7)
+    axes.plot(x, ABOVE * table["guide"], color=GUIDE, dashes=(4, 2), lw=style.thin)
     axes.plot(x, table["fitted"].where(mean > 0), color=look.colour)
     positive = mean > 0
     axes.errorbar(
         x[positive], mean[positive], yerr=[(mean - low)[positive], (high - mean)[positive]],
-        fmt=look.marker, color=look.colour, mec="white", mew=0.3, capsize=1.5, elinewidth=0.7,
+        fmt=look.marker, color=look.colour, mec="white", mew=0.3, capsize=style.cap,
+            elinewidth=style.thin,
     )  # fmt: skip
     known = table["status"].where(table["status"].isin(["ok", *EDGE]), "other")
     for status, marker in (*EDGE.items(), ("other", "x")):
         missed = known == status
         axes.plot(
-            x[missed], np.full(missed.sum(), 0.93), marker, color=look.colour, mfc="none", ms=4,
-            transform=axes.get_xaxis_transform(), clip_on=False,
+            x[missed], np.full(missed.sum(), 0.93), marker, color=look.colour, mfc="none",
+            ms=style.marker + 0.5,            transform=axes.get_xaxis_transform(), clip_on=False,
         )  # fmt: skip
 
 
-def _title(entry: Entry, axis: str) -> str:
+def _title(entry: Entry, axis: str, style: Style) -> str:
     against = _against(entry, axis)
+    against = against and style.apart + against
     exponent = getattr(entry.fit, axis, None)
     if entry.fit is None or exponent is None:
         return ("" if entry.verdict == ZERO else entry.verdict) + against
@@ -144,8 +175,8 @@ def _against(entry: Entry, axis: str) -> str:
         return ""
     bound = getattr(entry.bound, axis)
     if bound is None:
-        return "  bound poly"
-    return f"  bound {bound:g}{'·log' if entry.bound.tilde else ''}"
+        return "bound poly"
+    return f"bound {bound:g}{'·log' if entry.bound.tilde else ''}"
 
 
 def _brackets(low: float, high: float) -> str:
@@ -154,7 +185,7 @@ def _brackets(low: float, high: float) -> str:
     )
 
 
-def _scales(grid: np.ndarray, group: Group, axis: str, table: pd.DataFrame) -> None:
+def _scales(grid: np.ndarray, group: Group, axis: str, table: pd.DataFrame, style: Style) -> None:
     levels = group.levels(axis) if axis == "kappa" else [1 / e for e in group.levels("eps")[::-1]]
     positive = table[table["mean"] > 0]
     low, high = (1.0, 10.0) if positive.empty else (positive["low"].min(), positive["high"].max())
@@ -163,28 +194,30 @@ def _scales(grid: np.ndarray, group: Group, axis: str, table: pd.DataFrame) -> N
     first.set(xlim=(levels[0] / 1.25, levels[-1] * 1.25), ylim=(low / 2, high * 8))
     for axes in grid.flat:
         plain_ticks(axes.xaxis, levels, most=5)
-        power_ticks(axes.yaxis, low / 2, high * 8)
+        power_ticks(axes.yaxis, low / 2, high * 8, style.powers)
 
 
-def _heads(top: np.ndarray) -> None:
+def _heads(top: np.ndarray, style: Style) -> None:
+    above = 7.5 + 1.25 * style.title * (1 + style.apart.count("\n"))
     for axes, name in zip(top, COUNTED, strict=True):
         axes.annotate(
-            HEADS[name], (0.5, 1), xytext=(0, 15), ha="center", weight="bold",
+            HEADS[name], (0.5, 1), xytext=(0, above), ha="center", weight="bold",
             xycoords="axes fraction", textcoords="offset points",
         )  # fmt: skip
 
 
-def _legend(figure: Figure, statuses: set[str]) -> None:
+def _handles(statuses: set[str], style: Style) -> list[Line2D]:
     from matplotlib.lines import Line2D
 
+    bound: dict[str, Any] = {"color": GUIDE, "dashes": (4, 2), "lw": style.thin}
     handles = [
         Line2D([], [], color="black", marker="o", ls="", label="mean, 95 % interval"),
         Line2D([], [], color="black", label="fit"),
-        Line2D([], [], color=GUIDE, dashes=(4, 2), lw=0.7, label="slope of the bound"),
+        Line2D([], [], label="slope of the bound", **bound),
         Line2D([], [], color="black", marker="^", mfc="none", ls="", label="censored (at edge)"),
         Line2D([], [], color="black", marker="x", ls="", label="diverged or failed"),
     ]
     if INFEASIBLE in statuses:
         look: dict[str, Any] = {"marker": EDGE[INFEASIBLE], "mfc": "none", "ls": ""}
         handles.append(Line2D([], [], color="black", label="infeasible (not run)", **look))
-    figure.legend(handles=handles, loc="lower center", ncols=len(handles))
+    return handles

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bilevel_core.report.entries import entries
-from bilevel_core.report.groups import Group, slugs, split
+from bilevel_core.report.groups import Group, label, plain, slugs, split
 from bilevel_core.report.saving import save
-from bilevel_core.report.style import RC
+from bilevel_core.report.styles import SCREEN, Style, rc
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,8 +27,8 @@ class Drawing(NamedTuple):
     data: pd.DataFrame
 
 
-def write(frame: pd.DataFrame, directory: Path) -> list[Path]:
-    """Draw all figures of all groups into a directory, made if missing; gives the files.
+def write(frame: pd.DataFrame, directory: Path, style: Style = SCREEN) -> list[Path]:
+    """Draw all figures of all groups into the style's folder of a directory; gives the files.
 
     Raises:
         InputError: an empty frame or a missing column.
@@ -37,23 +37,37 @@ def write(frame: pd.DataFrame, directory: Path) -> list[Path]:
     import matplotlib
 
     groups = split(frame)
-    directory.mkdir(parents=True, exist_ok=True)
+    folder = directory / style.folder
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for group, slug in zip(groups, slugs(groups), strict=True):
-        with matplotlib.rc_context(RC):  # type: ignore[arg-type]
-            for name, figure, data in drawings(group):
-                written += save(figure, data, directory / f"{slug}-{name}")
+        with matplotlib.rc_context(rc(style)):  # type: ignore[arg-type]
+            for name, figure, data in drawings(group, style):
+                written += save(figure, data, folder / f"{slug}-{name}")
     return written
 
 
-def drawings(group: Group) -> Iterator[Drawing]:
-    """The figures of one group; the collapse check only where a solver states a bound on K."""
+def drawings(group: Group, style: Style = SCREEN) -> Iterator[Drawing]:
+    """The figures of one group; where a style has few solvers on a page, page by page."""
+    if style.solvers is None:
+        yield from _page(group, style)
+        return
+    for start in range(0, len(group.solvers), style.solvers):
+        names = group.solvers[start : start + style.solvers]
+        page = group._replace(rows=group.rows[group.rows["solver"].isin(names)])
+        suffix = f"{start // style.solvers + 1}-{plain('-'.join(map(label, names)))}"
+        for name, figure, data in _page(page, style):
+            yield Drawing(f"{name}-{suffix}", figure, data)
+
+
+def _page(group: Group, style: Style) -> Iterator[Drawing]:
+    """The figures of one page; the collapse check only where a solver states a bound on K."""
     from bilevel_core.report import collapses, counts, heat
 
     found = entries(group)
     for axis in ("kappa", "eps"):
         if len(group.levels(axis)) > 1:
-            yield Drawing(f"counts-{axis}", *counts.draw(group, found, axis))
-    yield Drawing(f"heatmap-{HEAT}", *heat.draw(group, HEAT))
+            yield Drawing(f"counts-{axis}", *counts.draw(group, found, axis, style))
+    yield Drawing(f"heatmap-{HEAT}", *heat.draw(group, HEAT, style))
     if collapses.solvers(group):
-        yield Drawing("collapse", *collapses.draw(group))
+        yield Drawing("collapse", *collapses.draw(group, style))

@@ -96,7 +96,7 @@ class Group(NamedTuple):
     def slug(self) -> str:
         """The same as a file name: letters, digits, dots and dashes."""
         parts = [self.problem, *_settings(self.options), self.policy, *_settings(self.overrides)]
-        return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join([*parts, self.criterion])).strip("-.")[:120]
+        return plain("-".join([*parts, self.criterion]))
 
     def countings(self, solver: str) -> tuple[str, ...]:
         """Further countings of the HV of a solver that draws them in batches, else none."""
@@ -140,6 +140,11 @@ def solver_order(names: Iterable[str]) -> tuple[str, ...]:
 def label(solver: str) -> str:
     """What figures call a solver: its title, or of "path/to/file.py:name" the name, cut to fit."""
     return LABELS.get(solver) or solver.rpartition(":")[2][:LABEL]
+
+
+def plain(text: str) -> str:
+    """Text as a part of a file name: letters, digits, dots and dashes, at most 120 of them."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-.")[:120]
 
 
 def in_brackets(values: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from bilevel_core.report.groups import HEADS, Group, label
 from bilevel_core.report.ledgers import SAMPLES
 from bilevel_core.report.points import INFEASIBLE, points
-from bilevel_core.report.style import TEXT_WIDTH, lines_of, panels, short
+from bilevel_core.report.style import lines_of, panels, short
+from bilevel_core.report.styles import SCREEN, Style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,18 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.colors import LogNorm
     from matplotlib.figure import Figure
 
-WIDTH = 6.0
-"""Inches of all panels of a row."""
+BESIDE = 0.9
+"""Inches beside all panels of a row, for texts of 7 points: labels, and the bar of colours."""
 
 CELL = 0.3
-"""Inches that an annotated cell needs; panels are as many in a row as leave it that."""
+"""Inches that an annotated cell needs at 5.5 points; a row has the panels that leave it that."""
 
 BRIEF = {"censored": "cens.", "diverged": "div.", "failed": "fail.", INFEASIBLE: "inf."}
 COLOURS = "cividis"
 """Even in lightness, so that it reads in grey and for colour-blind readers."""
 
 
-def draw(group: Group, quantity: str) -> tuple[Figure, pd.DataFrame]:
+def draw(group: Group, quantity: str, style: Style = SCREEN) -> tuple[Figure, pd.DataFrame]:
     """The figure, and its table: solver, quantity, the columns of `points`, and predicted_calls.
 
     The last only where a cell is infeasible: the largest number of calls that was predicted for it.
@@ -49,25 +50,28 @@ def draw(group: Group, quantity: str) -> tuple[Figure, pd.DataFrame]:
     low, high = (means.min(), means.max()) if len(means) else (1.0, 10.0)
     norm = LogNorm(low, max(high, 1.01 * low))
 
-    columns = min(len(tables), max(1, min(3, int(WIDTH / CELL / len(group.levels("kappa"))))))
-    lines, levels = -(-len(tables) // columns), len(group.levels("eps"))
-    figure = Figure(figsize=(TEXT_WIDTH, 0.7 + lines * (0.5 + 0.19 * levels)), layout="constrained")
+    cells, levels = len(group.levels("kappa")), len(group.levels("eps"))
+    fitting = int((style.wide - style.inches(BESIDE)) / (CELL * style.cell / SCREEN.cell) / cells)
+    columns = min(len(tables), max(1, min(3, fitting)))
+    lines = -(-len(tables) // columns)
+    height = style.height or style.inches(0.7 + lines * (0.5 + 0.19 * levels))
+    figure = Figure(figsize=(style.wide, height), layout="constrained")
     grid = panels(figure, len(tables), columns, "κ")
     for place, (axes, (solver, found)) in enumerate(zip(grid, tables.items(), strict=True)):
-        _panel(axes, found, group, norm)
+        _panel(axes, found, group, norm, style)
         axes.set_title(label(solver), parse_math=False)
         if place % columns == 0:
             axes.set_ylabel("ε")
     infeasible = bool((table["status"] == INFEASIBLE).any())
     sparse = len(table) < len(tables) * levels * len(group.levels("kappa"))
-    title = _title(group, quantity, infeasible, sparse)
-    figure.suptitle(title, fontsize=7.5, parse_math=False)
+    title = _title(group, quantity, infeasible, sparse, style)
+    figure.suptitle(title, fontsize=style.heading, parse_math=False)
     bar = figure.colorbar(ScalarMappable(norm, COLOURS), ax=grid, pad=0.01, aspect=30)
     bar.outline.set_visible(False)
     return figure, table if infeasible else table.drop(columns="predicted_calls")
 
 
-def _title(group: Group, quantity: str, infeasible: bool, sparse: bool) -> str:
+def _title(group: Group, quantity: str, infeasible: bool, sparse: bool, style: Style) -> str:
     counted = " in samples" if group.ledger == SAMPLES else ""
     reading = "hatched: an instance missed ε"
     if infeasible:
@@ -75,12 +79,12 @@ def _title(group: Group, quantity: str, infeasible: bool, sparse: bool) -> str:
     if sparse:
         reading += "; blank: not asked for"
     heading = f"{HEADS[quantity]}{counted}: {group.heading}"
-    if counted or infeasible:
-        return "\n".join([*lines_of(heading, TEXT_WIDTH), f"({reading})"])
-    return "\n".join(lines_of(f"{heading} ({reading})", TEXT_WIDTH))
+    parts = [heading, f"({reading})"] if counted or infeasible else [f"{heading} ({reading})"]
+    lines = (lines_of(part, style.wide, style.characters) for part in parts)
+    return "\n".join(line for part in lines for line in part)
 
 
-def _panel(axes: Axes, table: pd.DataFrame, group: Group, norm: LogNorm) -> None:
+def _panel(axes: Axes, table: pd.DataFrame, group: Group, norm: LogNorm, style: Style) -> None:
     from matplotlib import colormaps
     from matplotlib.patches import Rectangle
 
@@ -105,7 +109,8 @@ def _panel(axes: Axes, table: pd.DataFrame, group: Group, norm: LogNorm) -> None
         text = short(mean) if complete else _missing(status, calls)
         dark = np.dot(colour[:3], (0.299, 0.587, 0.114)) < 0.5
         axes.text(
-            x, y, text, ha="center", va="center", fontsize=5.5, color="white" if dark else "black",
+            x, y, text, ha="center", va="center", fontsize=style.cell,
+            color="white" if dark else "black",
             bbox=None if complete else {"fc": "white", "ec": "none", "pad": 0.6},
         )  # fmt: skip
 

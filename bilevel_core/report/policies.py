@@ -116,5 +116,5 @@ def _cell(entry: Entry | None) -> str:
     verdict = " ".join(wording.verdict(entry, MARKDOWN))
     if entry.fit is None:
         return verdict
-    powers = [*wording.powers(entry.fit, MARKDOWN).values(), *wording.factors(entry.fit)]
+    powers = [*wording.powers(entry.fit, MARKDOWN).values(), *wording.factors(entry.fit, MARKDOWN)]
     return f"{' '.join(powers)}<br>{verdict}"

@@ -1,4 +1,4 @@
-"""How figures look: colours, marks, sizes and ticks.
+"""How figures look, in every style: colours, marks and ticks.
 
 Colours are Okabe and Ito's, told apart by colour-blind readers; each comes with a mark and a dash
 pattern of its own, so that a grey print can be read too.
@@ -11,43 +11,19 @@ from math import floor, log10
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bilevel_core.report.styles import SCREEN, rc
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-TEXT_WIDTH = 6.9
+TEXT_WIDTH = SCREEN.wide
 """Inches: both columns of a printed page; figures are drawn at the size they are printed."""
 
+RC = rc(SCREEN)
+
 GUIDE = "#666666"
-
-CHARACTERS = 15.5
-"""Of a heading, in an inch."""
-
-RC: dict[str, Any] = {
-    "font.size": 7,
-    "font.family": "DejaVu Sans",
-    "axes.titlesize": 7,
-    "axes.labelsize": 7,
-    "axes.linewidth": 0.6,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.labelsize": 6,
-    "ytick.labelsize": 6,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "xtick.minor.width": 0.4,
-    "ytick.minor.width": 0.4,
-    "lines.linewidth": 1.0,
-    "lines.markersize": 3.5,
-    "legend.fontsize": 6.5,
-    "legend.frameon": False,
-    "figure.dpi": 100,
-    "savefig.dpi": 160,
-    "pdf.fonttype": 42,
-    "ps.fonttype": 42,
-    "hatch.linewidth": 0.5,
-}
 
 
 class Mark(NamedTuple):
@@ -97,24 +73,24 @@ def plain_ticks(axis: Axis, levels: Sequence[float], most: int = 6) -> None:
     axis.set_minor_locator(NullLocator())
 
 
-def power_ticks(axis: Axis, low: float, high: float) -> None:
-    """Ticks at the powers of ten inside low..high; at 1, 2 and 5 times them where these are few."""
+def power_ticks(axis: Axis, low: float, high: float, most: int = SCREEN.powers) -> None:
+    """Ticks at powers of ten inside low..high; at 1, 2 and 5 times them where these are few."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     inside = floor(log10(high)) - floor(log10(low))
     if inside >= 2:
-        axis.set_major_locator(LogLocator(numticks=6))
+        axis.set_major_locator(LogLocator(numticks=most))
         axis.set_minor_formatter(NullFormatter())
     else:
-        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+        axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=most))
         axis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
         axis.set_minor_formatter(NullFormatter())
 
 
-def lines_of(heading: str, width: float) -> list[str]:
-    """A heading broken into lines that fit into `width` inches at 7.5 points; never beside "="."""
+def lines_of(heading: str, width: float, characters: float = SCREEN.characters) -> list[str]:
+    """A heading in lines of `width` inches, `characters` in an inch; never broken beside "="."""
     kept = heading.replace(" = ", "\u00a0=\u00a0")
-    return [line.replace("\u00a0", " ") for line in wrap(kept, int(CHARACTERS * width))]
+    return [line.replace("\u00a0", " ") for line in wrap(kept, int(characters * width))]
 
 
 def short(value: float) -> str:

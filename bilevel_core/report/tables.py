@@ -21,13 +21,21 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LATEX_HEAD = r"""% Compiles by itself; in a document of yours, load booktabs and \input this file.
+% With graphicx loaded, too, a table that is wider than the line is scaled down to it.
 \let\closebilevelbench\relax
 \ifcsname ver@booktabs.sty\endcsname\else
   \documentclass[a4paper,10pt]{article}
   \usepackage[margin=15mm]{geometry}
   \usepackage{booktabs}
+  \usepackage{graphicx}
+  \makeatletter\setlength{\@fptop}{0pt}\makeatother % a page of tables begins at its top
   \begin{document}
   \def\closebilevelbench{\end{document}}
+\fi
+\long\def\fitbilevelbench#1{#1}
+\ifcsname resizebox\endcsname
+  \long\def\fitbilevelbench#1{\leavevmode\setbox0\hbox{#1}%
+    \ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\box0}\else\box0\fi}
 \fi
 """
 
@@ -90,7 +98,7 @@ def _latex(group: Group, found: list[Entry]) -> str:
     heading, caption = LATEX.escape(group.heading), legend.caption(group, LATEX)
     lines = [
         r"\begin{table}[tp]",
-        r"\centering\scriptsize\setlength{\tabcolsep}{4pt}",
+        r"\centering\scriptsize\setlength{\tabcolsep}{4pt}\renewcommand{\arraystretch}{1.15}",
         rf"\caption{{{heading}. {caption}}}\medskip",
         *_tabular(
             ["Algorithm", *(HEADS[name] for name in COUNTED)], _rows(group, shown, COUNTED, LATEX)
@@ -111,13 +119,13 @@ def _latex_countings(group: Group, found: list[Entry]) -> list[str]:
 
 def _tabular(head: list[str], rows: list[list[str]]) -> list[str]:
     return [
-        rf"\begin{{tabular}}{{@{{}}{'l' * len(head)}@{{}}}}",
+        rf"\fitbilevelbench{{\begin{{tabular}}{{@{{}}{'l' * len(head)}@{{}}}}",
         r"\toprule",
         " & ".join(head) + r" \\",
         r"\midrule",
         "\n\\addlinespace\n".join(" & ".join(row) + r" \\" for row in rows),
         r"\bottomrule",
-        r"\end{tabular}",
+        r"\end{tabular}}",
     ]
 
 

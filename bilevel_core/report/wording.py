@@ -67,7 +67,7 @@ def exponents(fit: Fit, notation: Notation) -> list[str]:
         lines.append(line)
         if not fit.slopes[axis].settled:
             lines.append(notation.say(f"local slopes {_ends(fit.local_slopes[axis])}"))
-    return [*lines, *(notation.say(line) for line in factors(fit))]
+    return [*lines, *factors(fit, notation)]
 
 
 def powers(fit: Fit, notation: Notation) -> dict[str, str]:
@@ -92,11 +92,15 @@ def interval(exponent: Exponent) -> str:
     return text if model_error == "0.00" else f"{text} ±{model_error}"
 
 
-def factors(fit: Fit) -> list[str]:
+def factors(fit: Fit, notation: Notation) -> list[str]:
     """What a model multiplies the powers by; nothing for a plain power."""
-    if fit.model == "power_log":
-        return [f"× {fit.offset.replace('kappa', 'κ').replace('eps', 'ε')}"]
-    return {"logarithmic": ["× log(1/ε)"], "lower_order": ["× (1 + b/κ)"]}.get(fit.model, [])
+    logs = fit.offset.replace("kappa", "κ").replace("eps", "ε")
+    factor = {
+        "power_log": f"× {logs.replace('κ^2', notation.power('κ', '2'))}",
+        "logarithmic": "× log(1/ε)",
+        "lower_order": "× (1 + b/κ)",
+    }.get(fit.model)
+    return [notation.say(factor)] if factor else []
 
 
 def exclusions(found: list[Entry]) -> list[str]:
