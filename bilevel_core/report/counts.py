@@ -107,7 +107,7 @@ def _guide(table: pd.DataFrame, entry: Entry, axis: str) -> pd.Series[float] | f
 def _panel(axes: Axes, entry: Entry, table: pd.DataFrame, axis: str, look: Mark) -> None:
     x = table["kappa"] if axis == "kappa" else 1 / table["eps"]
     mean, low, high = (table[name] for name in ("mean", "low", "high"))
-    axes.set_title(_title(entry, axis), pad=3, fontsize=6)
+    axes.set_title(reading(entry, axis), pad=3, fontsize=6)
     if entry.verdict == ZERO:
         axes.text(0.5, 0.5, "0", transform=axes.transAxes, ha="center", va="center")
     axes.plot(x, ABOVE * table["guide"], color=GUIDE, dashes=(4, 2), lw=0.7)
@@ -126,7 +126,8 @@ def _panel(axes: Axes, entry: Entry, table: pd.DataFrame, axis: str, look: Mark)
         )  # fmt: skip
 
 
-def _title(entry: Entry, axis: str) -> str:
+def reading(entry: Entry, axis: str) -> str:
+    """What a panel says of an exponent: its value and interval, and the bound's; "" for neither."""
     against = _against(entry, axis)
     exponent = getattr(entry.fit, axis, None)
     if entry.fit is None or exponent is None:
