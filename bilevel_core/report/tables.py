@@ -1,7 +1,7 @@
 """Tables as text: one row an algorithm, one column a counted oracle.
 
-Markdown, LaTeX and the page's HTML share their words (`wording`) and differ in `notation` and in the
-frame around the cells, which stands here for the first two.
+Markdown, LaTeX and the page's HTML share their words (`wording`) and differ in `notation` and in
+the frame around the cells, which stands here for the first two.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class Axis(NamedTuple):
 def logarithmic(
     label: str, low: float, high: float, ticks: Iterable[tuple[float, str]] = ()
 ) -> Axis:
-    """From low to high, both > 0; ticks at powers of ten (or few times them) where none are given."""
+    """From low to high, both > 0; without ticks, at powers of ten or at 1, 2, 5 times them."""
     bottom, width = log10(low), log10(high) - log10(low)
 
     def place(value: float) -> float:

@@ -56,7 +56,9 @@ def _cells(rows: pd.DataFrame, solver: str, found: Iterable[Entry]) -> list[Cell
     for name, table in tables.items():
         fit = fits.get(name)
         fitted = (
-            np.full(len(table), np.nan) if fit is None else fit.predict(table["kappa"], table["eps"])
+            np.full(len(table), np.nan)
+            if fit is None
+            else fit.predict(table["kappa"], table["eps"])
         )
         columns = (table["mean"], table["low"], table["high"], fitted)
         means[name] = [

@@ -40,7 +40,7 @@ def collapsed(group: Group) -> Picture | None:
         Legend(svg.swatch(place), f"{symbol} = {short(level)}")
         for place, level in enumerate(levels)
     )
-    return Picture(tuple(svg.draw(panel, x, y) for panel in panels), legend)
+    return Picture(tuple(svg.draw(panel, x, y, svg.SMALL) for panel in panels), legend)
 
 
 def _ratios(group: Group, solver: str, axis: str) -> list[Ratio]:

@@ -21,6 +21,9 @@ WIDEST = 1e6
 """Ratios beyond this are not drawn: curves are flat from there to their end on the right."""
 
 
+Corners = tuple[tuple[float, float], ...]
+
+
 class Score(NamedTuple):
     """One solver in one oracle: shares of targets, the median cost, and the median over the best.
 
@@ -129,14 +132,18 @@ def _runtime(comparison: Comparison, name: str) -> dict[str, Steps]:
 def _lines(
     curves: Mapping[str, Steps], order: Sequence[str], first: float, last: float
 ) -> tuple[Line, ...]:
-    """Step curves from `first` to `last`; each ends in its mark, which tells meeting curves apart."""
+    """Step curves from `first` to `last`, each with its mark half the way up."""
     lines = []
     for solver, curve in curves.items():
         kept = curve.at <= last
         at = np.maximum(curve.at[kept], first)
         corners = tuple(svg.steps(at, curve.share[kept], last))
-        lines.append(Line(order.index(solver), points=corners[-1:], joined=corners))
+        lines.append(Line(order.index(solver), points=_half_way(corners), joined=corners))
     return tuple(lines)
+
+
+def _half_way(corners: Corners) -> Corners:
+    return tuple(corner for corner in corners if 2 * corner[1] >= corners[-1][1])[:1]
 
 
 def _told(what: str, curves: Mapping[str, Steps], one: Callable[[Steps], str]) -> str:

@@ -15,7 +15,7 @@ from bilevel_core.report.page.looks import CROSS, DASHES, MISSED, SHAPES, look
 from bilevel_core.report.points import held
 
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-"""Characters that HTML or JavaScript could take for their own; in JSON they stand in strings only."""
+"""Characters that HTML or JavaScript could take for their own; JSON has them in strings only."""
 
 
 def embedded(groups: Sequence[dict[str, Any]]) -> str:
@@ -25,9 +25,7 @@ def embedded(groups: Sequence[dict[str, Any]]) -> str:
     return "".join(ESCAPES.get(character, character) for character in text)
 
 
-def data(
-    name: str, group: Group, found: Sequence[Entry], cells: Sequence[Cell]
-) -> dict[str, Any]:
+def data(name: str, group: Group, found: Sequence[Entry], cells: Sequence[Cell]) -> dict[str, Any]:
     """One group: levels, solvers with bounds and readings, cells with means, intervals and fits.
 
     name: of the element that the picture is drawn into.

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 
 
 class Direction(NamedTuple):
-    """One axis of a fit: exponent with interval, local slopes in order, drift; "–" for none."""
+    """One axis of a fit: exponent, interval, local slopes in order, drift; "–" for none."""
 
     exponent: str
+    interval: str
     slopes: str
     drift: str
 
@@ -32,38 +33,45 @@ class FitLine(NamedTuple):
     runner_up: str
     kappa: Direction
     eps: Direction
-    cells: str
-    bound: str
     verdict: str
     reason: str
 
 
-NOTHING = Direction("–", "–", "–")
+NOTHING = Direction("–", "", "–", "–")
 
 
-def lines(found: Sequence[Entry]) -> list[tuple[str, list[FitLine]]]:
-    """Solvers with their lines, in the order of the entries."""
+class FitTable(NamedTuple):
+    """The fits of a solver; cells: how many are in them, and how many are not."""
+
+    solver: str
+    cells: str
+    lines: tuple[FitLine, ...]
+
+
+def tables(found: Sequence[Entry]) -> list[FitTable]:
+    """A table for each solver, in the order of the entries."""
+    split = ((solver, list(own)) for solver, own in groupby(found, key=lambda e: e.solver))
     return [
-        (LABELS.get(solver, solver), [_line(entry) for entry in own])
-        for solver, own in groupby(found, key=lambda entry: entry.solver)
+        FitTable(LABELS.get(solver, solver), _cells(own[0]), tuple(map(_line, own)))
+        for solver, own in split
     ]
+
+
+def _cells(entry: Entry) -> str:
+    fitted = entry.cells - entry.excluded - entry.infeasible
+    left_out = (("excluded", entry.excluded), ("infeasible", entry.infeasible))
+    parts = [f"{number} {word}" for word, number in left_out if number]
+    return ", ".join([f"{fitted} of {entry.cells} cells fitted", *parts])
 
 
 def _line(entry: Entry) -> FitLine:
     fit = entry.fit
-    left_out = [
-        f"{number} {word}"
-        for word, number in (("excluded", entry.excluded), ("infeasible", entry.infeasible))
-        if number
-    ]
     return FitLine(
         wording.head(entry.quantity),
         "–" if fit is None else _model(fit),
         "–" if fit is None else _runner_up(fit),
         NOTHING if fit is None else _direction(fit.kappa, fit.slopes["kappa"]),
         NOTHING if fit is None else _direction(fit.eps, fit.slopes["eps"]),
-        ", ".join([f"{entry.cells - entry.excluded - entry.infeasible} of {entry.cells}", *left_out]),
-        "–" if entry.bound is None else entry.bound.unicode(),
         entry.verdict,
         entry.reason,
     )
@@ -87,7 +95,8 @@ def _direction(exponent: Exponent | None, slopes: Slopes) -> Direction:
     known = [wording.fixed(slope) for slope in slopes.local if isfinite(slope)]
     drift = f"{slopes.drift:+.2f}{'' if slopes.settled else ', moves'}"
     return Direction(
-        f"{wording.fixed(exponent.value)} {wording.interval(exponent)}",
+        wording.fixed(exponent.value),
+        wording.interval(exponent),
         ", ".join(known) or "–",
         drift if isfinite(slopes.drift) else "–",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple
 
-from bilevel_core.report.groups import in_brackets, solver_order
+from bilevel_core.report.groups import regime, solver_order
 from bilevel_core.report.page.inventory import Missed, Run
 from bilevel_core.report.points import WORST_LAST
 
@@ -52,8 +52,7 @@ def endings(runs: Iterable[Run]) -> list[Ending]:
 
 def heading(config: RunConfig) -> str:
     """Problem and policy of a run in words."""
-    policy = f"policy {config.policy}{in_brackets(dict(config.overrides))}"
-    return f"{config.problem}{in_brackets(dict(config.options))}, {policy}"
+    return regime(config.problem, config.options, config.policy, config.overrides)
 
 
 def _line(config: RunConfig, missed: Missed) -> Line:

@@ -45,11 +45,16 @@ class Picture(NamedTuple):
 
 
 def picture(
-    panels: Iterable[Panel], x: Axis, y: Axis, solvers: Sequence[str], shown: Iterable[str]
+    panels: Iterable[Panel],
+    x: Axis,
+    y: Axis,
+    solvers: Sequence[str],
+    shown: Iterable[str],
+    size: svg.Size = svg.SMALL,
 ) -> Picture:
     """Panels with one pair of axes; solvers: in the order of looks; shown: those in the legend."""
     legend = [Legend(svg.swatch(solvers.index(name)), label(name)) for name in shown]
-    return Picture(tuple(svg.draw(panel, x, y) for panel in panels), tuple(legend))
+    return Picture(tuple(svg.draw(panel, x, y, size) for panel in panels), tuple(legend))
 
 
 def counts(group: Group, found: Sequence[Entry], cells: Sequence[Cell], axis: str) -> Picture:
@@ -85,7 +90,7 @@ def slopes(group: Group, found: Sequence[Entry], axis: str) -> Picture | None:
         return None
     values = [slope for _, local in known for _, slope in local]
     bounds = [b for entry, _ in known if (b := _bound(entry, axis)) is not None]
-    low, high, ticks = axes.stretch(min(values + bounds), max(values + bounds), 0.5)
+    low, high, ticks = axes.stretch(min(values + bounds), max(values + bounds), 0.25)
     panels = []
     for name in COUNTED:
         own = [(entry, local) for entry, local in known if entry.quantity == name]
@@ -133,7 +138,8 @@ def trajectories(
         ]
         levels = tuple(sorted({each.eps for each in found}))
         panels.append(Panel(titles[name], f"{titles[name]}: {'; '.join(told)}.", lines, levels))
-    return picture(panels, x, y, group.solvers, [each.config.solver for each in found])
+    shown = [each.config.solver for each in found]
+    return picture(panels, x, y, group.solvers, shown, svg.LARGE)
 
 
 def _across(group: Group, axis: str) -> Axis:
@@ -151,7 +157,7 @@ def _counted(position: int, name: str, entry: Entry, cells: Sequence[Cell], axis
     fitted = tuple((cell.at(axis), cell.mean(name)[3]) for cell in complete)
     known = tuple(point for point in fitted if isfinite(point[1]) and point[1] > 0)
     slope = _bound(entry, axis)
-    guide = ()
+    guide: tuple[tuple[float, float], ...] = ()
     if points and slope is not None and entry.verdict != ZERO:
         (x0, y0), *_ = points
         guide = tuple((x, ABOVE * y0 * (x / x0) ** slope) for x, _ in points)

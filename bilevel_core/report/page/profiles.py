@@ -2,8 +2,8 @@
 
 Performance profile (Dolan and More, Mathematical Programming 91, 2002): the share of targets that a
 solver reaches at no more than tau times the cost of the best solver on that target.  Runtime
-distribution (as in COCO, Hansen et al., 2021): the share of targets that it reaches within a budget.
-A target that was not reached costs infinity, so that neither curve need end at 1.
+distribution (as in COCO, Hansen et al., 2021): the share of targets that it reaches within a
+budget.  A target that was not reached costs infinity, so that neither curve need end at 1.
 """
 
 from __future__ import annotations

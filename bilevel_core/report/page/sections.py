@@ -24,7 +24,7 @@ from bilevel_core.report.page import trajectories as runs_of
 from bilevel_core.report.page.cells import Cell, cells
 from bilevel_core.report.page.collapsed import collapsed
 from bilevel_core.report.page.distributions import Score
-from bilevel_core.report.page.fits import FitLine
+from bilevel_core.report.page.fits import FitTable
 from bilevel_core.report.page.inventory import Run
 from bilevel_core.report.page.pictures import Picture
 from bilevel_core.report.points import held
@@ -82,7 +82,7 @@ class Section(NamedTuple):
     table: Table
     countings: Table | None
     legend: tuple[Markup, ...]
-    fits: tuple[tuple[str, list[FitLine]], ...]
+    fits: tuple[FitTable, ...]
     slopes: tuple[Against, ...]
     counts: tuple[Against, ...]
     collapse: Picture | None
@@ -101,11 +101,11 @@ def section(name: str, group: Group, runs: Sequence[Run], directory: Path) -> Se
         name,
         group,
         tuple(found),
-        Markup(legend.caption(group, HTML)),  # noqa: S704 - escaped by the notation
+        Markup(legend.caption(group, HTML)),
         _table(group, found, QUANTITIES, ("Algorithm", *HEADS.values())),
         _countings(group, found),
-        tuple(Markup(line) for line in words),  # noqa: S704 - the same
-        tuple(fits.lines(found)),
+        tuple(Markup(line) for line in words),
+        tuple(fits.tables(found)),
         tuple(_slopes(group, found)),
         tuple(_counts(group, found, drawn)),
         collapsed(group),
@@ -123,25 +123,21 @@ def _table(
     solvers = [s for s in group.solvers if all((s, name) in verdicts for name in columns)]
     lines = tables.rows(group, found, columns, HTML)
     rows = []
-    for solver, (first, *cells) in zip(solvers, lines, strict=True):
+    for solver, (first, *others) in zip(solvers, lines, strict=True):
         kinds = [verdicts[solver, name].replace(" ", "-") for name in columns]
-        marked = [(Markup(c), kind) for c, kind in zip(cells, kinds, strict=True)]  # noqa: S704
-        rows.append((Markup(first), tuple(marked)))  # noqa: S704 - escaped by the notation
+        marked = [(Markup(c), kind) for c, kind in zip(others, kinds, strict=True)]
+        rows.append((Markup(first), tuple(marked)))
     return Table(head, tuple(rows))
 
 
 def _countings(group: Group, found: list[Entry]) -> Table | None:
-    table = _table(
-        group, found, tuple(COUNTINGS), ("HV in three countings", *COUNTINGS.values())
-    )
+    table = _table(group, found, tuple(COUNTINGS), ("HV in three countings", *COUNTINGS.values()))
     return table if table.rows else None
 
 
 def _slopes(group: Group, found: list[Entry]) -> list[Against]:
     drawn = ((axis, pictures.slopes(group, found, axis)) for axis in pictures.SYMBOLS)
-    return [
-        Against(pictures.SYMBOLS[axis], "", picture) for axis, picture in drawn if picture
-    ]
+    return [Against(pictures.SYMBOLS[axis], "", picture) for axis, picture in drawn if picture]
 
 
 def _counts(group: Group, found: list[Entry], drawn: list[Cell]) -> list[Against]:
@@ -157,7 +153,7 @@ def _counts(group: Group, found: list[Entry], drawn: list[Cell]) -> list[Against
 
 
 def _compared(one: targets.Comparison, group: Group) -> Compared:
-    never = {}
+    never: dict[tuple[str, ...], list[str]] = {}
     for name, solvers in distributions.free(one).items():
         never.setdefault(tuple(solvers), []).append(HEADS[name])
     return Compared(

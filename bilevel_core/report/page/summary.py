@@ -12,15 +12,15 @@ from bilevel_core.report.ledgers import COUNTED
 from bilevel_core.report.legend import VERDICTS
 from bilevel_core.report.page.inventory import Inventory
 from bilevel_core.report.page.sections import Section
-from bilevel_core.report.style import short
 from bilevel_core.report.wording import head
+from bilevel_core.sweep.progress import compact
 
 WORDS = {**VERDICTS, ZERO: "the algorithm never calls this oracle"}
 """Every verdict, with its meaning."""
 
 
 class Summary(NamedTuple):
-    """statuses: of runs; verdicts: words that occur; table: of each section, a number for each word.
+    """statuses: of runs; verdicts: words that occur; table: of a section, a number for each word.
 
     exceeding: solver, count and heading wherever a verdict says "exceeds bound".
     """
@@ -80,4 +80,4 @@ def _exceeding(sections: Sequence[Section]) -> list[str]:
 
 
 def _span(first: float, last: float) -> str:
-    return short(first) if first == last else f"{short(first)} to {short(last)}"
+    return compact(first) if first == last else f"{compact(first)} to {compact(last)}"

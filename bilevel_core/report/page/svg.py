@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from html import escape
 from typing import NamedTuple
 
 from markupsafe import Markup
 
+from bilevel_core.report.notation import escape_html
 from bilevel_core.report.page.axes import Axis
 from bilevel_core.report.page.looks import look, outline
 
-WIDTH, HEIGHT = 320.0, 230.0
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 10.0, 24.0, 38.0
-"""Of a panel, in units that are CSS pixels where the page is wide."""
+LEFT, RIGHT, TOP, BOTTOM = 40.0, 8.0, 22.0, 34.0
+"""Of a panel, in units that are about a CSS pixel where the page is wide."""
 
 EDGE = 0.955
 """Height at which cells without a mean are marked."""
+
+
+class Size(NamedTuple):
+    """Of a panel, in the same units."""
+
+    width: float
+    height: float
+
+    def place(self, h: float, v: float) -> tuple[float, float]:
+        """From places on both axes to units; what leaves the panel is held near its edge."""
+        across = LEFT + (self.width - LEFT - RIGHT) * h
+        down = self.height - BOTTOM - (self.height - TOP - BOTTOM) * min(max(v, -0.02), 1.02)
+        return across, down
+
+
+SMALL, LARGE = Size(240.0, 188.0), Size(470.0, 290.0)
 
 
 class Line(NamedTuple):
@@ -44,24 +59,25 @@ class Panel(NamedTuple):
     levels: tuple[float, ...] = ()
 
 
-def draw(panel: Panel, x: Axis, y: Axis) -> Markup:
+def draw(panel: Panel, x: Axis, y: Axis, size: Size) -> Markup:
     """The panel as an SVG element that names itself to readers who do not see it."""
+    middle = size.place(0.5, 0.0)[0]
+    box, alt = f"0 0 {size.width:g} {size.height:g}", escape_html(panel.alt)
     parts = [
-        f'<svg class="panel" role="img" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" '
-        f'aria-label="{escape(panel.alt)}">',
-        f'<text class="head" x="{LEFT + _wide() / 2:g}" y="14">{escape(panel.title)}</text>',
-        *_grid(x, y),
-        *(_polyline("level", [(0.0, y.place(v)), (1.0, y.place(v))]) for v in panel.levels),
-        *(part for line in panel.lines for part in _line(line, x, y)),
+        f'<svg class="panel" role="img" viewBox="{box}" aria-label="{alt}">',
+        f'<text class="head" x="{middle:g}" y="13">{escape_html(panel.title)}</text>',
+        *_grid(x, y, size),
+        *(_polyline("level", [(0.0, y.place(v)), (1.0, y.place(v))], size) for v in panel.levels),
+        *(part for line in panel.lines for part in _line(line, x, y, size)),
         "</svg>",
     ]
-    return Markup("".join(parts))  # noqa: S704 - all text in it is escaped above
+    return Markup("".join(parts))
 
 
 def swatch(position: int) -> Markup:
     """A solver's line and mark for a legend; beside its name, which says the rest."""
     seen = look(position)
-    return Markup(  # noqa: S704 - numbers and our own outlines
+    return Markup(
         f'<svg class="swatch s{seen.colour}" viewBox="0 0 34 12" aria-hidden="true">'
         f'<path class="line" d="M1,6H33" stroke-dasharray="{seen.dashes}"/>'
         f'<path class="mark" transform="translate(17,6)" d="{seen.shape}"/></svg>'
@@ -78,64 +94,48 @@ def steps(at: Iterable[float], share: Iterable[float], end: float) -> list[tuple
     return [*corners, (end, height)] if corners else []
 
 
-def _line(line: Line, x: Axis, y: Axis) -> Iterator[str]:
+def _line(line: Line, x: Axis, y: Axis, size: Size) -> Iterator[str]:
     seen = look(line.position)
     yield f'<g class="s{seen.colour}">'
-    yield _polyline("guide", _placed(line.guide, x, y))
-    yield _polyline("line", _placed(line.joined, x, y), f' stroke-dasharray="{seen.dashes}"')
+    yield _polyline("guide", _placed(line.guide, x, y), size)
+    dashes = f' stroke-dasharray="{seen.dashes}"'
+    yield _polyline("line", _placed(line.joined, x, y), size, dashes)
     for at, low, high in line.bars:
-        yield _polyline("bar", _placed([(at, low), (at, high)], x, y))
-    for h, v in _placed(line.points, x, y):
-        yield f'<path class="mark" transform="{_moved(h, v)}" d="{seen.shape}"/>'
+        yield _polyline("bar", _placed([(at, low), (at, high)], x, y), size)
+    for place in _placed(line.points, x, y):
+        yield _mark("mark", place, seen.shape, size)
     for at, status in line.missed:
-        d = outline(status)
-        yield f'<path class="missed" transform="{_moved(x.place(at), EDGE)}" d="{d}"/>'
+        yield _mark("missed", (x.place(at), EDGE), outline(status), size)
     yield "</g>"
 
 
-def _grid(x: Axis, y: Axis) -> Iterator[str]:
-    bottom = HEIGHT - BOTTOM
+def _grid(x: Axis, y: Axis, size: Size) -> Iterator[str]:
+    right, bottom = size.place(1.0, 0.0)
     for value, text in x.ticks:
-        across = LEFT + _wide() * x.place(value)
+        across = size.place(x.place(value), 0.0)[0]
         yield f'<path class="grid" d="M{across:.1f},{TOP:g}V{bottom:g}"/>'
-        yield f'<text class="x" x="{across:.1f}" y="{bottom + 13:g}">{escape(text)}</text>'
+        yield f'<text class="x" x="{across:.1f}" y="{bottom + 12:g}">{escape_html(text)}</text>'
     for value, text in y.ticks:
-        down = bottom - _high() * y.place(value)
-        yield f'<path class="grid" d="M{LEFT:g},{down:.1f}H{WIDTH - RIGHT:g}"/>'
-        yield f'<text class="y" x="{LEFT - 5:g}" y="{down + 3.5:.1f}">{escape(text)}</text>'
-    yield f'<path class="frame" d="M{LEFT:g},{TOP:g}V{bottom:g}H{WIDTH - RIGHT:g}"/>'
-    middle = LEFT + _wide() / 2
-    yield f'<text class="label" x="{middle:g}" y="{HEIGHT - 7:g}">{escape(x.label)}</text>'
+        down = size.place(0.0, y.place(value))[1]
+        yield f'<path class="grid" d="M{LEFT:g},{down:.1f}H{right:g}"/>'
+        yield f'<text class="y" x="{LEFT - 4:g}" y="{down + 3.5:.1f}">{escape_html(text)}</text>'
+    yield f'<path class="frame" d="M{LEFT:g},{TOP:g}V{bottom:g}H{right:g}"/>'
+    middle = (LEFT + right) / 2
+    label = escape_html(x.label)
+    yield f'<text class="label" x="{middle:g}" y="{size.height - 6:g}">{label}</text>'
 
 
-def _placed(
-    points: Iterable[tuple[float, float]], x: Axis, y: Axis
-) -> list[tuple[float, float]]:
+def _placed(points: Iterable[tuple[float, float]], x: Axis, y: Axis) -> list[tuple[float, float]]:
     return [(x.place(h), y.place(v)) for h, v in points]
 
 
-def _polyline(name: str, points: list[tuple[float, float]], more: str = "") -> str:
+def _polyline(name: str, points: list[tuple[float, float]], size: Size, more: str = "") -> str:
     if not points:
         return ""
-    corners = " ".join(f"{_across(h):.1f},{_down(v):.1f}" for h, v in points)
+    corners = " ".join("{:.1f},{:.1f}".format(*size.place(h, v)) for h, v in points)
     return f'<polyline class="{name}" points="{corners}"{more}/>'
 
 
-def _moved(h: float, v: float) -> str:
-    return f"translate({_across(h):.1f},{_down(v):.1f})"
-
-
-def _across(h: float) -> float:
-    return LEFT + _wide() * h
-
-
-def _down(v: float) -> float:
-    return HEIGHT - BOTTOM - _high() * min(max(v, -0.02), 1.02)
-
-
-def _wide() -> float:
-    return WIDTH - LEFT - RIGHT
-
-
-def _high() -> float:
-    return HEIGHT - TOP - BOTTOM
+def _mark(name: str, place: tuple[float, float], d: str, size: Size) -> str:
+    across, down = size.place(*place)
+    return f'<path class="{name}" transform="translate({across:.1f},{down:.1f})" d="{d}"/>'

@@ -40,34 +40,32 @@ def comparisons(group: Group) -> list[Comparison]:
 
     Sets are taken the largest first, then by the number of shared targets; each solver is in one.
     """
-    rows = group.rows
-    asked = rows.groupby(TARGET)["solver"].agg(frozenset)
+    askers = {
+        (float(kappa), float(eps), str(instance)): frozenset(own["solver"])
+        for (kappa, eps, instance), own in group.rows.groupby(TARGET)
+    }
     left = frozenset(group.solvers)
     found = []
     while left:
-        sets = Counter(names & left for names in asked if names & left)
-        shared = {
-            names: sum(n for other, n in sets.items() if names <= other) for names in sets
-        }  # fmt: skip
+        sets = Counter(names & left for names in askers.values() if names & left)
+        shared = {one: sum(n for other, n in sets.items() if one <= other) for one in sets}
         chosen = max(shared, key=lambda names: (len(names), shared[names], sorted(names)))
-        found.append(_comparison(rows, asked, chosen))
+        common = [target for target, names in askers.items() if chosen <= names]
+        found.append(_comparison(group.rows, common, solver_order(chosen)))
         left -= chosen
     return found
 
 
 def _comparison(
-    rows: pd.DataFrame, asked: pd.Series[object], solvers: frozenset[object]
+    rows: pd.DataFrame, targets: list[tuple[float, float, str]], solvers: tuple[str, ...]
 ) -> Comparison:
-    names = solver_order(str(name) for name in solvers)
-    shared = asked.index[[solvers <= asking for asking in asked]]  # type: ignore[operator]
+    import pandas as pd
+
     reached = rows[rows["status"] == "ok"]
-    costs = {
-        name: reached.pivot(index=TARGET, columns="solver", values=name)
-        .reindex(index=shared, columns=list(names))
-        .to_numpy(dtype=float)
-        for name in COUNTED
-    }
-    targets = tuple((float(kappa), float(eps), str(instance)) for kappa, eps, instance in shared)
-    return Comparison(
-        names, targets, {name: np.where(np.isnan(c), np.inf, c) for name, c in costs.items()}
-    )
+    index = pd.MultiIndex.from_tuples(targets, names=TARGET)
+    costs = {}
+    for name in COUNTED:
+        table = reached.pivot(index=TARGET, columns="solver", values=name)
+        known = table.reindex(index=index, columns=list(solvers)).to_numpy(dtype=float)
+        costs[name] = np.where(np.isnan(known), np.inf, known)
+    return Comparison(solvers, tuple(targets), costs)

@@ -48,13 +48,12 @@ def chosen(group: Group, runs: Iterable[Run]) -> list[RunConfig]:
     solved = (hardest["status"] == "ok").groupby(hardest["kappa"]).sum()
     kappa = float(max(solved.index, key=lambda level: (solved[level], level)))
     seed = int(nominal["seed"].iloc[0])
+    there = (run.config for run in runs if run.status != INFEASIBLE)
     found: dict[str, RunConfig] = {}
-    for run in runs:
-        config = run.config
-        if run.status != INFEASIBLE and (config.kappa, config.seed) == (kappa, seed):
-            if belongs(config, group):
-                known = found.get(config.solver)
-                found[config.solver] = config if known is None else min(known, config, key=_rank)
+    for config in there:
+        if (config.kappa, config.seed) == (kappa, seed) and belongs(config, group):
+            known = found.get(config.solver, config)
+            found[config.solver] = min(known, config, key=_rank)
     return [found[solver] for solver in group.solvers if solver in found]
 
 
