@@ -6,7 +6,7 @@ share kappa, eps and reason share a line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from bilevel_core.report.groups import regime, solver_order
@@ -28,12 +28,16 @@ class Line(NamedTuple):
 
 
 class Ending(NamedTuple):
-    """Runs that ended alike: of one solver under one heading; targets: (kappa, eps, instance)."""
+    """Runs that ended alike: of one solver under one heading; targets: (kappa, eps, instance).
+
+    reasons: how many different ones; the first stands for all in the list's own heading.
+    """
 
     status: str
     heading: str
     solver: str
     targets: int
+    reasons: int
     lines: tuple[Line, ...]
 
 
@@ -41,10 +45,9 @@ def endings(runs: Iterable[Run]) -> list[Ending]:
     """All of them: failed, diverged, censored, then infeasible; each by heading and solver."""
     found: dict[tuple[str, str, str], dict[Line, list[int]]] = {}
     for run in runs:
-        for missed in run.missed:
-            place = (missed.status, heading(run.config), run.config.solver)
-            lines = found.setdefault(place, {})
-            lines.setdefault(_line(run.config, missed), []).append(run.config.seed)
+        for status, line in _lines(run):
+            place = (status, heading(run.config), run.config.solver)
+            found.setdefault(place, {}).setdefault(line, []).append(run.config.seed)
     solvers = solver_order(solver for _, _, solver in found)
     order = sorted(found, key=lambda at: (_rank(at[0]), at[0], at[1], solvers.index(at[2])))
     return [_ending(place, found[place]) for place in order]
@@ -55,15 +58,22 @@ def heading(config: RunConfig) -> str:
     return regime(config.problem, config.options, config.policy, config.overrides)
 
 
-def _line(config: RunConfig, missed: Missed) -> Line:
-    return Line(config.kappa, missed.eps, (), missed.reason, missed.predicted)
+def _lines(run: Run) -> Iterator[tuple[str, Line]]:
+    """Status and line, without a seed, of each way in which a run missed; its eps put together."""
+    levels: dict[Missed, list[float]] = {}
+    for missed in run.missed:
+        levels.setdefault(missed._replace(eps=()), []).extend(missed.eps)
+    for alike, eps in levels.items():
+        line = Line(run.config.kappa, tuple(eps), (), alike.reason, alike.predicted)
+        yield alike.status, line
 
 
 def _ending(place: tuple[str, str, str], lines: dict[Line, list[int]]) -> Ending:
     merged = [line._replace(seeds=tuple(sorted(seeds))) for line, seeds in lines.items()]
     ordered = sorted(merged, key=lambda line: (line.kappa, [-e for e in line.eps], line.seeds))
     targets = sum(len(line.eps) * len(line.seeds) for line in ordered)
-    return Ending(*place, targets, tuple(ordered))
+    reasons = len({line.reason for line in ordered})
+    return Ending(*place, targets, reasons, tuple(ordered))
 
 
 def _rank(status: str) -> int:

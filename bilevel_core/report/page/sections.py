@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from bilevel_core.report import legend, tables
 from bilevel_core.report.entries import Entry, entries
-from bilevel_core.report.groups import COUNTINGS, HEADS, QUANTITIES, Group, label
+from bilevel_core.report.groups import COUNTINGS, HEADS, Group, label
+from bilevel_core.report.ledgers import COUNTED
 from bilevel_core.report.notation import HTML
 from bilevel_core.report.page import (
     commands,
@@ -96,13 +97,14 @@ def section(name: str, group: Group, runs: Sequence[Run], directory: Path) -> Se
     """A group's section; name: of its element, unique on the page."""
     found = entries(group)
     drawn = cells(group, found)
-    words = legend.legend(group, found, HTML)
+    shown = [entry for entry in found if entry.quantity != "outer"]  # K is half of Gc(f)
+    words = legend.legend(group, shown, HTML)
     return Section(
         name,
         group,
         tuple(found),
         Markup(legend.caption(group, HTML)),
-        _table(group, found, QUANTITIES, ("Algorithm", *HEADS.values())),
+        _table(group, shown, COUNTED, ("Algorithm", *(HEADS[name] for name in COUNTED))),
         _countings(group, found),
         tuple(Markup(line) for line in words),
         tuple(fits.tables(found)),

@@ -17,6 +17,9 @@ LEFT, RIGHT, TOP, BOTTOM = 40.0, 8.0, 22.0, 34.0
 EDGE = 0.955
 """Height at which cells without a mean are marked."""
 
+ASIDE = 0.015
+"""How far the marks of one solver stand beside those of the one before, so that none hides."""
+
 
 class Size(NamedTuple):
     """Of a panel, in the same units."""
@@ -105,7 +108,8 @@ def _line(line: Line, x: Axis, y: Axis, size: Size) -> Iterator[str]:
     for place in _placed(line.points, x, y):
         yield _mark("mark", place, seen.shape, size)
     for at, status in line.missed:
-        yield _mark("missed", (x.place(at), EDGE), outline(status), size)
+        aside = x.place(at) + ASIDE * line.position
+        yield _mark("missed", (aside, EDGE), outline(status), size)
     yield "</g>"
 
 

@@ -40,10 +40,11 @@ def comparisons(group: Group) -> list[Comparison]:
 
     Sets are taken the largest first, then by the number of shared targets; each solver is in one.
     """
-    askers = {
-        (float(kappa), float(eps), str(instance)): frozenset(own["solver"])
-        for (kappa, eps, instance), own in group.rows.groupby(TARGET)
-    }
+    askers: dict[tuple[float, float, str], frozenset[str]] = {}
+    columns = (group.rows[name].tolist() for name in (*TARGET, "solver"))
+    for kappa, eps, instance, solver in sorted(zip(*columns, strict=True)):
+        target = (float(kappa), float(eps), str(instance))
+        askers[target] = askers.get(target, frozenset()) | {str(solver)}
     left = frozenset(group.solvers)
     found = []
     while left:

@@ -4,7 +4,7 @@
   const root = document.documentElement;
   const SYMBOL = { kappa: "κ", eps: "1/ε" }, HELD = { kappa: "ε", eps: "κ" }, OTHER = { kappa: "eps", eps: "kappa" };
   const [SOLVER, KAPPA, EPS, STATUS, INSTANCES, PREDICTED, MEANS] = [0, 1, 2, 3, 4, 5, 6];
-  const WIDTH = 820, HEIGHT = 430, BOX = { left: 62, right: 14, top: 26, bottom: 44 };
+  const BOX = { left: 62, right: 14, top: 26, bottom: 44 };
   const GUIDE = 2.5;  // guides run this factor above the first point
 
   // Elements: text only ever becomes text.
@@ -74,6 +74,8 @@
     const hide = () => { tip.hidden = true; };
 
     const draw = () => {
+      // A unit is a CSS pixel, so that text keeps its size on a narrow screen.
+      const WIDTH = Math.min(Math.max(plot.clientWidth, 300), 900), HEIGHT = Math.round(Math.min(430, Math.max(290, 0.6 * WIDTH)));
       const cells = visible(), [key, name] = group.quantities[state.quantity];
       const value = (cell) => (cell[MEANS] ? cell[MEANS][state.quantity][0] : null);
       const drawn = cells.filter((cell) => value(cell) > 0), values = drawn.map(value);
@@ -82,7 +84,7 @@
       const x = scale(levels[0] / 1.2, levels.at(-1) * 1.2, BOX.left, WIDTH - BOX.right);
       const y = scale(low, high, HEIGHT - BOX.bottom, BOX.top);
       const inside = (v) => Math.min(Math.max(y(v), BOX.top), HEIGHT - BOX.bottom);
-      const bottom = HEIGHT - BOX.bottom, step = Math.ceil(levels.length / 9);
+      const bottom = HEIGHT - BOX.bottom, step = Math.ceil(levels.length / (WIDTH < 500 ? 5 : 9));
       const path = (cls, points, more = {}) => svg("path", { class: cls, d: "M" + points.map((p) => p.map((c) => c.toFixed(1)).join()).join("L"), ...more });
       const parts = [];
       levels.forEach((v, i) => {
@@ -109,7 +111,8 @@
         for (const cell of cells.filter((c) => c[SOLVER] === s)) {
           const missed = !cell[MEANS];
           if (!missed && !(value(cell) > 0)) continue;
-          const [h, v] = [x(place(cell)), missed ? BOX.top + 12 : y(value(cell))];
+          const aside = missed ? 6 * (s - (group.solvers.length - 1) / 2) : 0;
+          const [h, v] = [x(place(cell)) + aside, missed ? BOX.top + 12 : y(value(cell))];
           if (!missed) g.append(path("bar", [[h, inside(cell[MEANS][state.quantity][1])], [h, inside(cell[MEANS][state.quantity][2])]]));
           const outline = missed ? data.missed[cell[STATUS]] ?? data.cross : data.shapes[solver.colour];
           const point = svg("g", { class: "point", role: "img", tabindex: -1, transform: `translate(${h.toFixed(1)},${v.toFixed(1)})`, "aria-label": words(cell).replaceAll("\n", "; ") },
@@ -196,6 +199,8 @@
     );
     fill();
     draw();
+    let width = plot.clientWidth;
+    new ResizeObserver(() => { if (plot.clientWidth !== width) { width = plot.clientWidth; draw(); } }).observe(plot);
   };
 
   // Light and dark
