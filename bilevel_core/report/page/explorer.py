@@ -12,7 +12,7 @@ from bilevel_core.report.entries import Entry
 from bilevel_core.report.groups import HEADS, QUANTITIES, Group, label
 from bilevel_core.report.page.cells import Cell
 from bilevel_core.report.page.looks import CROSS, DASHES, MISSED, SHAPES, look
-from bilevel_core.report.points import held
+from bilevel_core.report.points import held, held_for
 
 ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 """Characters that HTML or JavaScript could take for their own; JSON has them in strings only."""
@@ -37,18 +37,20 @@ def data(name: str, group: Group, found: Sequence[Entry], cells: Sequence[Cell])
         "levels": {axis: group.levels(axis) for axis in ("kappa", "eps")},
         "held": {axis: held(group.rows, axis) for axis in ("kappa", "eps")},
         "quantities": [[key, HEADS[key]] for key in QUANTITIES],
-        "solvers": [_solver(place, solver, found) for place, solver in enumerate(group.solvers)],
+        "solvers": [_solver(group, place, found) for place in range(len(group.solvers))],
         "cells": [_cell(group.solvers.index(cell.solver), cell) for cell in cells],
     }
 
 
-def _solver(place: int, solver: str, found: Sequence[Entry]) -> dict[str, Any]:
+def _solver(group: Group, place: int, found: Sequence[Entry]) -> dict[str, Any]:
+    solver = group.solvers[place]
     own = {entry.quantity: entry for entry in found if entry.solver == solver}
     return {
         "name": label(solver),
         "full": solver,
         "colour": look(place).colour,
         "dashes": look(place).dashes,
+        "held": {axis: held_for(group, solver, axis) for axis in ("kappa", "eps")},
         "bounds": {name: _bound(own[name]) for name in QUANTITIES},
         "readings": {
             name: {axis: counts.reading(own[name], axis).strip() for axis in ("kappa", "eps")}

@@ -45,8 +45,10 @@
     const place = (cell) => (state.axis === "kappa" ? cell[KAPPA] : 1 / cell[EPS]);
     const held = (cell) => cell[state.axis === "kappa" ? EPS : KAPPA];
 
-    const visible = () => group.cells
-      .filter((cell) => state.shown.has(cell[SOLVER]) && held(cell) === state.level)
+    // A solver that was not asked for the chosen level is drawn at one of its own, which the note says.
+    const asked = () => new Set(group.cells.filter((cell) => held(cell) === state.level).map((cell) => cell[SOLVER]));
+    const visible = (there) => group.cells
+      .filter((cell) => state.shown.has(cell[SOLVER]) && held(cell) === (there.has(cell[SOLVER]) ? state.level : group.solvers[cell[SOLVER]].held[state.axis]))
       .sort((a, b) => a[SOLVER] - b[SOLVER] || place(a) - place(b));
 
     const words = (cell) => {
@@ -76,7 +78,7 @@
     const draw = () => {
       // A unit is a CSS pixel, so that text keeps its size on a narrow screen.
       const WIDTH = Math.min(Math.max(plot.clientWidth, 300), 900), HEIGHT = Math.round(Math.min(430, Math.max(290, 0.6 * WIDTH)));
-      const cells = visible(), [key, name] = group.quantities[state.quantity];
+      const there = asked(), cells = visible(there), [key, name] = group.quantities[state.quantity];
       const value = (cell) => (cell[MEANS] ? cell[MEANS][state.quantity][0] : null);
       const drawn = cells.filter((cell) => value(cell) > 0), values = drawn.map(value);
       const low = values.length ? Math.min(...values) / 2 : 1, high = values.length ? Math.max(...values) * 4 : 10;
@@ -142,11 +144,10 @@
       });
       hide();
       plot.replaceChildren(picture, tip);
-      const asked = new Set(group.cells.filter((cell) => held(cell) === state.level).map((cell) => cell[SOLVER]));
       const never = cells.filter((cell) => value(cell) === 0).map((cell) => group.solvers[cell[SOLVER]].name);
-      const absent = group.solvers.filter((_, s) => !asked.has(s)).map((solver) => solver.name);
+      const apart = group.solvers.filter((_, s) => !there.has(s)).map((solver) => `${solver.name} at ${short(solver.held[state.axis])}`);
       note.textContent = [
-        absent.length ? `Not asked for ${HELD[state.axis]} = ${short(state.level)}: ${absent.join(", ")}.` : "",
+        apart.length ? `Not asked for ${HELD[state.axis]} = ${short(state.level)}, drawn elsewhere: ${apart.join(", ")}.` : "",
         never.length ? `No call of ${name}: ${[...new Set(never)].join(", ")}.` : "",
       ].join(" ");
       for (const button of controls.querySelectorAll(".solvers button")) {
