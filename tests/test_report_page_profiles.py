@@ -6,7 +6,7 @@ import pytest
 from report_frames import EPSS, KAPPAS, SEEDS, frame, miss, rows
 
 from bilevel_core.report import groups
-from bilevel_core.report.page.profiles import is_free, ratios, shares
+from bilevel_core.report.page.profiles import is_free, ratios, shares, thinned
 from bilevel_core.report.page.targets import comparisons
 
 INF = float("inf")
@@ -61,6 +61,19 @@ def test_a_runtime_distribution_counts_what_a_budget_reaches():
     ]
     assert (found.last, found.quantile(0.5), found.quantile(0.75)) == (0.75, 20.0, 50.0)
     assert found.quantile(0.8) == INF
+
+
+def test_a_curve_of_many_steps_is_thinned_by_less_than_can_be_seen():
+    values = np.random.default_rng(0).exponential(size=5000)
+    values[:500] = INF
+    full = shares(values)
+    few = thinned(full, 100)
+    assert len(few.at) <= 101
+    assert few.last == full.last == 0.9
+    lower = np.array([full.within(v) - few.within(v) for v in np.linspace(0, 8, 999)])
+    assert (lower >= 0).all()
+    assert lower.max() <= 0.01
+    assert thinned(few, 101) is few
 
 
 def test_nothing_reached_is_a_flat_line():

@@ -82,11 +82,12 @@ def table(
     from bilevel_core import report
     from bilevel_core.sweep import atomic
 
+    path = None if output is None else _file(output)
     text = report.write_table(_frame(directory), format_.value)
-    if output is None:
+    if path is None:
         typer.echo(text)
     else:
-        atomic.write_text(_file(output), text)
+        atomic.write_text(path, text)
 
 
 def plot(
@@ -122,8 +123,11 @@ def report(
 
 
 def _file(path: Path) -> Path:
+    """The path, if a file can stand there: what is written into it may take minutes to compute."""
     if path.is_dir():
         raise InputError(f"--output: {str(path)!r} is a directory; expected a file")
+    if not path.parent.is_dir():
+        raise InputError(f"--output: {str(path)!r} is in no directory; expected one that exists")
     return path
 
 

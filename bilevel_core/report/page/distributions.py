@@ -12,10 +12,13 @@ from bilevel_core.report.groups import HEADS, label
 from bilevel_core.report.ledgers import COUNTED
 from bilevel_core.report.page import axes, svg
 from bilevel_core.report.page.pictures import Picture, picture
-from bilevel_core.report.page.profiles import Steps, is_free, ratios, shares
+from bilevel_core.report.page.profiles import Steps, is_free, ratios, shares, thinned
 from bilevel_core.report.page.svg import Line, Panel
 from bilevel_core.report.page.targets import Comparison
 from bilevel_core.report.style import short
+
+FINEST = 200
+"""Steps that are drawn: more are narrower than a line."""
 
 WIDEST = 1e6
 """Ratios beyond this are not drawn: curves are flat from there to their end on the right."""
@@ -135,9 +138,10 @@ def _lines(
     """Step curves from `first` to `last`, each with its mark half the way up."""
     lines = []
     for solver, curve in curves.items():
-        kept = curve.at <= last
-        at = np.maximum(curve.at[kept], first)
-        corners = tuple(svg.steps(at, curve.share[kept], last))
+        seen = thinned(curve, FINEST)
+        kept = seen.at <= last
+        at = np.maximum(seen.at[kept], first)
+        corners = tuple(svg.steps(at, seen.share[kept], last))
         lines.append(Line(order.index(solver), points=_half_way(corners), joined=corners))
     return tuple(lines)
 

@@ -63,6 +63,15 @@ def shares(values: Floats) -> Steps:
     return Steps(at, counts / max(len(values), 1))
 
 
+def thinned(steps: Steps, most: int) -> Steps:
+    """The same curve in about `most` steps, nowhere higher and nowhere lower by over 1 / most."""
+    if len(steps.at) <= most:
+        return steps
+    _, first = np.unique(np.floor(steps.share * most), return_index=True)
+    kept = np.union1d(first, [len(steps.at) - 1])
+    return Steps(steps.at[kept], steps.share[kept])
+
+
 def is_free(costs: Floats) -> NDArray[np.bool_]:
     """Which solvers, (S,), reached something and paid nothing for it, from costs (T, S).
 
