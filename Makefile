@@ -54,6 +54,7 @@ $(BENCH) table $(1) --format md --output $(1)/tables/table.md
 $(BENCH) table $(1) --format latex --output $(1)/tables/table.tex
 $(BENCH) table $(1) --format csv --output $(1)/tables/table.csv
 $(BENCH) plot $(1)
+$(BENCH) report $(1)
 endef
 
 .PHONY: bench

@@ -75,7 +75,7 @@ def swept(tmp_path_factory):
 
 def test_help_names_every_command():
     result = process("--help")
-    for command in ("list", "run", "sweep", "fit", "table", "plot", "check", "merge"):
+    for command in ("list", "run", "sweep", "fit", "table", "plot", "report", "check", "merge"):
         assert f"\n  {command} " in result.stdout
         assert process(command, "--help").returncode == 0
 
@@ -84,6 +84,7 @@ def test_help_imports_nothing_slow():
     code = "import sys, bilevel_core.cli; print(*sorted(m.split('.')[0] for m in sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     slow = {"pandas", "scipy", "statsmodels", "matplotlib", "torch", "numba", "joblib", "pydantic"}
+    slow |= {"jinja2", "markupsafe"}
     assert not slow & set(result.stdout.split())
 
 
@@ -186,6 +187,25 @@ def test_plot_names_its_files(invoke, swept, tmp_path):
     assert code == 0
     assert {file.suffix for file in files} == {".pdf", ".png", ".csv"}
     assert all(file.stat().st_size > 0 for file in files)
+
+
+def test_report_is_one_file_beside_the_runs_or_where_it_is_asked_for(invoke, swept, tmp_path):
+    code, out, err = invoke("report", swept)
+    assert (code, out, err) == (0, f"{swept / 'report.html'}\n", "")
+    page = (swept / "report.html").read_text()
+    assert page.startswith("<!doctype html>")
+    assert "hard (curvature 3), policy theory, criterion average" in page
+    assert invoke("report", swept, "--output", tmp_path / "page")[0] == 0
+    assert (tmp_path / "page").read_text() == page
+
+
+def test_report_names_what_is_left_out(invoke, swept, tmp_path):
+    assert invoke("merge", swept, tmp_path / "copy")[0] == 0
+    damaged, *_ = store.paths(tmp_path / "copy")
+    damaged.write_text("{")
+    code, _, err = invoke("report", tmp_path / "copy")
+    assert code == 0
+    assert err == f"left out {damaged}: not complete JSON: truncated or edited\n"
 
 
 def test_readers_name_damaged_and_outdated_runs(invoke, swept, tmp_path):
@@ -344,6 +364,11 @@ BAD_COMMANDS = [
     (["table", "absent"], ["no directory 'absent'"]),
     (["table", "nothing", "--format", "pdf"], ["--format", "'pdf'", "latex"]),
     (["plot", "absent"], ["no directory 'absent'"]),
+    (["report"], ["DIR"]),
+    (["report", "absent"], ["no directory 'absent'"]),
+    (["report", "absent", "--output", "nothing"], ["no directory 'absent'"]),
+    (["report", "nothing"], ["no runs in 'nothing'"]),
+    (["report", "file"], ["'file'", "not a directory"]),
     (["merge", "nothing"], ["two or more directories"]),
     (["merge", "nothing", "o"], ["no runs in 'nothing'"]),
     (["check"], ["FILE.py:NAME"]),
@@ -397,8 +422,9 @@ def test_unwritable_directory_is_bad_input(invoke, folder):
 @pytest.mark.parametrize(
     ("output", "named"), [("nothing", "is a directory"), ("absent/t.md", "absent/")]
 )
-def test_unwritable_table_is_bad_input(invoke, folder, swept, output, named):
-    code, out, err = invoke("table", swept, "--output", output)
+@pytest.mark.parametrize("command", ["table", "report"])
+def test_unwritable_output_is_bad_input(invoke, folder, swept, command, output, named):
+    code, out, err = invoke(command, swept, "--output", output)
     assert (code, out, err.count("\n")) == (2, "", 1)
     assert named in err
     assert list((folder / "nothing").iterdir()) == []

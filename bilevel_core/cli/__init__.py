@@ -29,6 +29,7 @@ app.command("sweep")(measure.sweep)
 app.command("fit")(show.fit)
 app.command("table")(show.table)
 app.command("plot")(show.plot)
+app.command("report")(show.report)
 app.command("check")(measure.check)
 app.command("merge")(measure.merge)
 

@@ -1,4 +1,4 @@
-"""Commands that show what is registered or what was measured: list, fit, table, plot."""
+"""Commands that show what is registered or what was measured: list, fit, table, plot, report."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from bilevel_core.sweep.progress import say
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from bilevel_core.report.page.inventory import Inventory
 
 Store = Annotated[Path, typer.Argument(metavar="DIR", help="The --out of a sweep.")]
 
@@ -88,13 +90,12 @@ def table(
     from bilevel_core import report
     from bilevel_core.sweep import atomic
 
+    path = None if output is None else _file(output)
     text = report.write_table(_frame(directory), format_.value)
-    if output is None:
+    if path is None:
         typer.echo(text)
-    elif output.is_dir():
-        raise InputError(f"--output: {str(output)!r} is a directory; expected a file")
     else:
-        atomic.write_text(output, text)
+        atomic.write_text(path, text)
 
 
 def plot(
@@ -114,6 +115,34 @@ def plot(
         typer.echo(path)
 
 
+def report(
+    directory: Store,
+    output: Annotated[Path | None, typer.Option(help="File; default: DIR/report.html.")] = None,
+) -> None:
+    """Make one self-contained HTML page: tables, fits, pictures, misses, and how to reproduce."""
+    from bilevel_core import report
+    from bilevel_core.sweep import store
+
+    def say_left_out(found: Inventory) -> None:
+        for damaged in found.damaged:
+            say(f"left out {damaged}")
+        _say_outdated(sum(not run.current for run in found.runs))
+
+    store.require_runs(directory)  # a path that is no store is named before one below it
+    typer.echo(
+        report.write_page(directory, _file(output or directory / "report.html"), say_left_out)
+    )
+
+
+def _file(path: Path) -> Path:
+    """The path, if a file can stand there: what is written into it may take minutes to compute."""
+    if path.is_dir():
+        raise InputError(f"--output: {str(path)!r} is a directory; expected a file")
+    if not path.parent.is_dir():
+        raise InputError(f"--output: {str(path)!r} is in no directory; expected one that exists")
+    return path
+
+
 def _frame(directory: Path) -> pd.DataFrame:
     """The frame of a store; names on standard error what is left out or outdated."""
     from bilevel_core.sweep import plan, store
@@ -124,9 +153,13 @@ def _frame(directory: Path) -> pd.DataFrame:
     for record in store.records(directory, lambda damaged: say(f"left out {damaged}")):
         rows += record.rows()
         outdated += not is_current(record)
-    if outdated:
-        say(f"{outdated} runs were computed by other code than today's; their sweep redoes them")
+    _say_outdated(outdated)
     return store.to_frame(rows)
+
+
+def _say_outdated(runs: int) -> None:
+    if runs:
+        say(f"{runs} runs were computed by other code than today's; their sweep redoes them")
 
 
 def _option(option: inspect.Parameter) -> str:

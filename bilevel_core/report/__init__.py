@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
+
+    from bilevel_core.report.page.inventory import Inventory
 
 FORMATS = ("md", "latex", "csv")
 
@@ -45,3 +49,22 @@ def write_figures(frame: pd.DataFrame, directory: Path | str, style: str = "scre
     from bilevel_core.report.styles import style_of
 
     return write(frame, Path(directory), style_of(style))
+
+
+def write_page(
+    directory: Path | str,
+    output: Path | str,
+    on_read: Callable[[Inventory], None] = lambda found: None,
+) -> Path:
+    """Make one self-contained HTML page from a store of runs, the --out of a sweep; gives its path.
+
+    on_read: is shown what the store holds, damaged files and outdated runs included, before the
+    fits, which take most of the time.
+
+    Raises:
+        InputError: the directory does not exist, is not one, or holds no intact run.
+        OSError: the file cannot be written.
+    """
+    from bilevel_core.report.page import write
+
+    return write(Path(directory), Path(output), on_read)

@@ -62,7 +62,7 @@ def draw(
     figure, grid = _page(group, heading, symbol, len(handles), style)
     for axes, entry, table in zip(grid.flat, shown, tables, strict=True):
         place = group.solvers.index(entry.solver)
-        title = _title(entry, axis, style)
+        title = reading(entry, axis, style.apart)
         _panel(axes, table, axis, mark(place), style)
         if entry.verdict == ZERO:
             axes.text(0.5, 0.5, "0", transform=axes.transAxes, ha="center", va="center")
@@ -145,20 +145,24 @@ def _panel(axes: Axes, table: pd.DataFrame, axis: str, look: Mark, style: Style)
     axes.errorbar(
         x[positive], mean[positive], yerr=[(mean - low)[positive], (high - mean)[positive]],
         fmt=look.marker, color=look.colour, mec="white", mew=0.3, capsize=style.cap,
-            elinewidth=style.thin,
+        elinewidth=style.thin,
     )  # fmt: skip
     known = table["status"].where(table["status"].isin(["ok", *EDGE]), "other")
     for status, marker in (*EDGE.items(), ("other", "x")):
         missed = known == status
         axes.plot(
             x[missed], np.full(missed.sum(), 0.93), marker, color=look.colour, mfc="none",
-            ms=style.marker + 0.5,            transform=axes.get_xaxis_transform(), clip_on=False,
+            ms=style.marker + 0.5, transform=axes.get_xaxis_transform(), clip_on=False,
         )  # fmt: skip
 
 
-def _title(entry: Entry, axis: str, style: Style) -> str:
+def reading(entry: Entry, axis: str, apart: str) -> str:
+    """What a panel says of an exponent: its value and interval, and the bound's; "" for neither.
+
+    apart: what stands between the two.
+    """
     against = _against(entry, axis)
-    against = against and style.apart + against
+    against = against and apart + against
     exponent = getattr(entry.fit, axis, None)
     if entry.fit is None or exponent is None:
         return ("" if entry.verdict == ZERO else entry.verdict) + against

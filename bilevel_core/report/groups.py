@@ -89,8 +89,12 @@ class Group(NamedTuple):
     @property
     def heading(self) -> str:
         """Problem, policy and criterion in words, as in "hard (curvature 3), policy sharp, ..."."""
-        policy = f"policy {self.policy}{in_brackets(self.overrides)}"
-        return f"{self.problem}{in_brackets(self.options)}, {policy}, criterion {self.criterion}"
+        return f"{self.regime}, criterion {self.criterion}"
+
+    @property
+    def regime(self) -> str:
+        """The same without the criterion."""
+        return regime(self.problem, self.options, self.policy, self.overrides)
 
     @property
     def slug(self) -> str:
@@ -150,6 +154,13 @@ def plain(text: str) -> str:
 def in_brackets(values: Mapping[str, Any]) -> str:
     """Settings as they stand behind a name, as in " (curvature 3)"; "" for none."""
     return f" ({_join(_settings(values))})" if values else ""
+
+
+def regime(
+    problem: str, options: Mapping[str, Any], policy: str, overrides: Mapping[str, Any]
+) -> str:
+    """Problem and policy in words, as in "hard (curvature 3), policy sharp"."""
+    return f"{problem}{in_brackets(options)}, policy {policy}{in_brackets(overrides)}"
 
 
 def slugs(groups: Iterable[Group]) -> list[str]:

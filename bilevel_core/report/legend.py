@@ -1,4 +1,4 @@
-"""The words around a table, in either notation: its caption, and the legend below it."""
+"""The words around a table, in any notation: its caption, and the legend below it."""
 
 from __future__ import annotations
 
@@ -62,19 +62,19 @@ CORRECTED = {
 
 def caption(group: Group, notation: Notation) -> str:
     """What the table is of: ranges, instances, how much is left out of the fits, what counts."""
-    sentences = [*coverage(group), *_ledger(group)]
+    sentences = [*coverage(group, notation), *_ledger(group)]
     if group.conflicts:
         sentences.append(f"{group.conflicts} counts differ between runs: the largest is taken.")
     text = " ".join(sentence for sentence in sentences if sentence)
     return notation.say(text.rstrip(".") + ".")
 
 
-def coverage(group: Group) -> list[str]:
-    """Ranges and instances, then the cells that are in no fit; sentences."""
+def coverage(group: Group, notation: Notation) -> list[str]:
+    """Ranges and instances, then the cells that are in no fit; sentences of ours, not yet said."""
     kappa, eps = group.levels("kappa"), group.levels("eps")
     instances = group.rows["instance"].nunique()
     ranges = f"κ {_span(kappa)}, ε {_span(eps[::-1])}, {_number(instances, 'instance')}."
-    return [ranges, *_left_out(group)]
+    return [ranges, *_left_out(group, notation)]
 
 
 def legend(group: Group, found: list[Entry], notation: Notation) -> list[str]:
@@ -150,7 +150,7 @@ def _number(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
-def _left_out(group: Group) -> list[str]:
+def _left_out(group: Group, notation: Notation) -> list[str]:
     cells = statuses(group.rows)
     kinds = dict(Counter(group.rows["status"].astype(str)).most_common())
     infeasible = int((cells == INFEASIBLE).sum())
@@ -162,7 +162,7 @@ def _left_out(group: Group) -> list[str]:
     calls = f": predicted {span(ends)} oracle calls, above the budget" if ends else ""
     sentences = {
         f"{excluded} of {len(cells)} cells excluded, since an instance did not reach ε "
-        f"({counted(missed)}).": excluded,
+        f"({notation.escape(counted(missed))}).": excluded,
         f"{infeasible} of {len(cells)} cells infeasible{calls}.": infeasible,
     }
     return [sentence for sentence, number in sentences.items() if number]

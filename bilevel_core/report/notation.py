@@ -1,7 +1,8 @@
-"""Formulas and foreign text in the two languages of the tables, Markdown and LaTeX."""
+"""Formulas and foreign text in the languages of the tables: Markdown, LaTeX and HTML."""
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -59,6 +60,11 @@ def escape_latex(text: str) -> str:
     )
 
 
+def escape_html(text: str) -> str:
+    """Text that stays itself between tags and in a quoted attribute, on one line."""
+    return html.escape(_one_line(text))
+
+
 def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
@@ -104,4 +110,12 @@ LATEX = Notation(
     power=_latex_power,
     strong=lambda text: rf"\textbf{{{text}}}",
     stack=lambda lines: r"\begin{tabular}[t]{@{}l@{}}" + r" \\ ".join(lines) + r"\end{tabular}",
+)
+
+HTML = Notation(
+    symbols={},
+    escape=escape_html,
+    power=lambda base, exponent: f"{base}<sup>{exponent}</sup>",
+    strong=lambda text: f"<strong>{text}</strong>",
+    stack=lambda lines: "<br>".join(lines),
 )

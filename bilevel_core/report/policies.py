@@ -71,7 +71,7 @@ def _table(heading: str, columns: dict[str, Group]) -> str:
     head = ["Algorithm", "Count", "Bound", *(MARKDOWN.escape(policy) for policy in policies)]
     rows = [row for solver in solvers for row in _rows(solver, found)]
     notes = [
-        f"{MARKDOWN.escape(policy)}: {MARKDOWN.say(' '.join(legend.coverage(columns[policy])))}"
+        f"{MARKDOWN.escape(policy)}: {' '.join(legend.coverage(columns[policy], MARKDOWN))}"
         for policy in policies
     ]
     costs = [line for policy in policies for line in legend.tuning_cost(columns[policy], MARKDOWN)]

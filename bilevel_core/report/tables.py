@@ -1,7 +1,7 @@
 """Tables as text: one row an algorithm, one column a counted oracle.
 
-Markdown and LaTeX share their words (`wording`) and differ in `notation` and in the frame around
-the cells, which stands here.
+Markdown, LaTeX and the page's HTML share their words (`wording`) and differ in `notation` and in
+the frame around the cells, which stands here for the first two.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _markdown(group: Group, found: list[Entry]) -> str:
         "",
         legend.caption(group, MARKDOWN),
         "",
-        *markdown_table([head, *_rows(group, found, QUANTITIES, MARKDOWN)]),
+        *markdown_table([head, *rows(group, found, QUANTITIES, MARKDOWN)]),
         "",
         *_markdown_countings(group, found),
         *(f"- {line}" for line in legend.legend(group, found, MARKDOWN)),
@@ -87,9 +87,9 @@ def markdown_table(rows: list[list[str]]) -> list[str]:
 
 
 def _markdown_countings(group: Group, found: list[Entry]) -> list[str]:
-    rows = _rows(group, found, COUNTINGS, MARKDOWN)
+    lines = rows(group, found, COUNTINGS, MARKDOWN)
     head = ["HV in three countings", *COUNTINGS.values()]
-    return [*markdown_table([head, *rows]), ""] if rows else []
+    return [*markdown_table([head, *lines]), ""] if lines else []
 
 
 def _latex(group: Group, found: list[Entry]) -> str:
@@ -101,7 +101,7 @@ def _latex(group: Group, found: list[Entry]) -> str:
         r"\centering\scriptsize\setlength{\tabcolsep}{4pt}\renewcommand{\arraystretch}{1.15}",
         rf"\caption{{{heading}. {caption}}}\medskip",
         *_tabular(
-            ["Algorithm", *(HEADS[name] for name in COUNTED)], _rows(group, shown, COUNTED, LATEX)
+            ["Algorithm", *(HEADS[name] for name in COUNTED)], rows(group, shown, COUNTED, LATEX)
         ),
         *_latex_countings(group, shown),
         rf"\par\medskip\begin{{minipage}}{{\linewidth}}{below}\end{{minipage}}",
@@ -112,9 +112,9 @@ def _latex(group: Group, found: list[Entry]) -> str:
 
 
 def _latex_countings(group: Group, found: list[Entry]) -> list[str]:
-    rows = _rows(group, found, COUNTINGS, LATEX)
+    lines = rows(group, found, COUNTINGS, LATEX)
     head = ["HV in three countings", *COUNTINGS.values()]
-    return [r"\par\bigskip", *_tabular(head, rows)] if rows else []
+    return [r"\par\bigskip", *_tabular(head, lines)] if lines else []
 
 
 def _tabular(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -129,19 +129,19 @@ def _tabular(head: list[str], rows: list[list[str]]) -> list[str]:
     ]
 
 
-def _rows(
+def rows(
     group: Group, found: list[Entry], columns: Iterable[str], notation: Notation
 ) -> list[list[str]]:
     """A row for each solver that has an entry in every column."""
-    rows = []
+    lines = []
     for solver in group.solvers:
         own = {entry.quantity: entry for entry in found if entry.solver == solver}
         if not own.keys() >= set(columns):
             continue
         name = [wording.title(solver, notation), *wording.exclusions(list(own.values()))]
         cells = [wording.cell(own[column], notation) for column in columns]
-        rows.append([notation.stack(lines) for lines in (name, *cells)])
-    return rows
+        lines.append([notation.stack(stacked) for stacked in (name, *cells)])
+    return lines
 
 
 FORMATS: dict[str, Callable[[list[Group]], str]] = {"md": markdown, "latex": latex, "csv": tidy}

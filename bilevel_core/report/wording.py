@@ -1,4 +1,4 @@
-"""The words of a table's cells, in either notation."""
+"""The words of a table's cells, in any notation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def verdict(entry: Entry, notation: Notation) -> list[str]:
     """The word of a verdict, and what stands behind it where nothing was measured; lines."""
     word = notation.strong(entry.verdict)
     if entry.verdict == measured.UNREACHED:
-        return [f"{word}: {counted(entry.statuses)}"]
+        return [f"{word}: {notation.escape(counted(entry.statuses))}"]
     if entry.verdict == measured.NOT_RUN and entry.predicted is not None:
         return [f"{word}:", f"{span(entry.predicted)} calls"]
     return [word]
