@@ -211,17 +211,22 @@ def _heads(top: np.ndarray, style: Style) -> None:
 
 
 def _handles(statuses: set[str], style: Style) -> list[Line2D]:
+    """The legend: of marks at the edge, those that occur."""
     from matplotlib.lines import Line2D
 
     bound: dict[str, Any] = {"color": GUIDE, "dashes": (4, 2), "lw": style.thin}
-    handles = [
+    edges = {
+        "censored (at edge)": (EDGE["censored"], "censored" in statuses),
+        "diverged or failed": ("x", not statuses <= {"ok", *EDGE}),
+        "infeasible (not run)": (EDGE[INFEASIBLE], INFEASIBLE in statuses),
+    }
+    return [
         Line2D([], [], color="black", marker="o", ls="", label="mean, 95 % interval"),
         Line2D([], [], color="black", label="fit"),
         Line2D([], [], label="slope of the bound", **bound),
-        Line2D([], [], color="black", marker="^", mfc="none", ls="", label="censored (at edge)"),
-        Line2D([], [], color="black", marker="x", ls="", label="diverged or failed"),
+        *(
+            Line2D([], [], color="black", marker=marker, mfc="none", ls="", label=text)
+            for text, (marker, occurs) in edges.items()
+            if occurs
+        ),
     ]
-    if INFEASIBLE in statuses:
-        look: dict[str, Any] = {"marker": EDGE[INFEASIBLE], "mfc": "none", "ls": ""}
-        handles.append(Line2D([], [], color="black", label="infeasible (not run)", **look))
-    return handles
