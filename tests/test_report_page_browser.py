@@ -8,6 +8,8 @@ from bilevel_core import report
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 
+pytestmark = pytest.mark.slow
+
 POINTS = "return document.querySelectorAll('#group-1-explorer .point').length"
 SHOWN = "return getComputedStyle(document.querySelector(arguments[0])).display"
 PAPER = "return getComputedStyle(document.body).backgroundColor"

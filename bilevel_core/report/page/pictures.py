@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import isfinite, sqrt
+from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
 
 from bilevel_core.report.counts import ABOVE
-from bilevel_core.report.entries import ZERO, Entry
+from bilevel_core.report.entries import Entry
 from bilevel_core.report.groups import HEADS, Group, label
 from bilevel_core.report.ledgers import COUNTED
 from bilevel_core.report.page import axes, svg
@@ -64,17 +64,17 @@ def counts(group: Group, found: Sequence[Entry], cells: Sequence[Cell], axis: st
     drawn = [cell for cell in cells if getattr(cell, other) == levels[cell.solver]]
     means = [cell.mean(name)[0] for cell in drawn for name in COUNTED if cell.status == "ok"]
     low, high = axes.around((mean for mean in means if mean > 0), 2.0)
-    panels = []
+    top, panels = 3 * high, []
     for name in COUNTED:
         entries = {entry.solver: entry for entry in found if entry.quantity == name}
         lines = tuple(
-            _counted(place, name, entries[solver], [c for c in drawn if c.solver == solver], axis)
+            _counted(place, entries[solver], [c for c in drawn if c.solver == solver], axis, top)
             for place, solver in enumerate(group.solvers)
         )
         ends = [_ends(label(group.solvers[line.position]), line) for line in lines]
         told = f"{HEADS[name]} against {SYMBOLS[axis]}: {'; '.join(ends)}."
         panels.append(Panel(HEADS[name], told, lines))
-    return picture(panels, _across(group, axis), axes.logarithmic("", low, high * 3),
+    return picture(panels, _across(group, axis), axes.logarithmic("", low, top),
                    group.solvers, group.solvers)  # fmt: skip
 
 
@@ -149,7 +149,8 @@ def _across(group: Group, axis: str) -> Axis:
     return axes.logarithmic(SYMBOLS[axis], low, high, axes.at_levels(levels))
 
 
-def _counted(position: int, name: str, entry: Entry, cells: Sequence[Cell], axis: str) -> Line:
+def _counted(position: int, entry: Entry, cells: Sequence[Cell], axis: str, top: float) -> Line:
+    name = entry.quantity
     ordered = sorted(cells, key=lambda cell: cell.at(axis))
     complete = [c for c in ordered if c.status == "ok" and c.mean(name)[0] > 0]
     points = tuple((cell.at(axis), cell.mean(name)[0]) for cell in complete)
@@ -158,11 +159,20 @@ def _counted(position: int, name: str, entry: Entry, cells: Sequence[Cell], axis
     known = tuple(point for point in fitted if isfinite(point[1]) and point[1] > 0)
     slope = _bound(entry, axis)
     guide: tuple[tuple[float, float], ...] = ()
-    if points and slope is not None and entry.verdict != ZERO:
-        (x0, y0), *_ = points
-        guide = tuple((x, ABOVE * y0 * (x / x0) ** slope) for x, _ in points)
+    if len(points) > 1 and slope is not None:
+        guide = _guide(points, slope, top)
     missed = tuple((cell.at(axis), cell.status) for cell in ordered if cell.status != "ok")
     return Line(position, points, bars, missed, guide, known)
+
+
+def _guide(
+    points: Sequence[tuple[float, float]], slope: float, top: float
+) -> tuple[tuple[float, float], ...]:
+    """A line of this slope from above the first point to the last, or to where it reaches `top`."""
+    x0, y0 = points[0][0], ABOVE * points[0][1]
+    leaves = x0 * (top / y0) ** (1 / slope) if slope > 0 else inf
+    end = min(points[-1][0], leaves)
+    return ((x0, y0), (end, y0 * (end / x0) ** slope))
 
 
 def _ends(name: str, line: Line) -> str:

@@ -106,7 +106,9 @@
         const slope = solver.bounds[key][state.axis];
         if (own.length > 1 && state.guides && slope !== null) {
           const [x0, y0] = [place(own[0]), value(own[0])];
-          g.append(path("guide", own.map((c) => [x(place(c)), inside(GUIDE * y0 * (place(c) / x0) ** slope)])));
+          const leaves = slope > 0 ? x0 * (high / (GUIDE * y0)) ** (1 / slope) : Infinity;  // at the upper edge
+          const end = Math.min(place(own.at(-1)), leaves);
+          g.append(path("guide", [x0, end].map((at) => [x(at), inside(GUIDE * y0 * (at / x0) ** slope)])));
         }
         const fitted = own.filter((cell) => cell[MEANS][state.quantity][3] > 0);
         if (fitted.length > 1) g.append(path("line", fitted.map((c) => [x(place(c)), inside(c[MEANS][state.quantity][3])]), { "stroke-dasharray": solver.dashes }));
