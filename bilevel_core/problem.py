@@ -31,7 +31,8 @@ class Problem:
 
     data: NamedTuple of floats, ints and float64 arrays, whose class selects the family's functions.
     x0: (dim_x,), y0: (dim_y,) the start.  `exact_smoothness` is L_Phi of this very instance, where
-    known. `closed_forms` is None where y* has to be computed numerically.
+    known. `closed_forms` is None where y* has to be computed numerically.  `content` is the
+    checksum of data that was read from files, the same for all seeds.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Problem:
         "general"  # "quadratic" where rho = tau = 0, which lowers the known exponents
     )
     noise: str | None = None  # "gaussian" or "finite_sum" where the oracles draw batches
+    content: str = ""
 
     @property
     def dim_x(self) -> int:

@@ -78,11 +78,11 @@ def private_oracle(problem: Problem) -> Oracle:
     """An oracle for one instance whose ledger nobody reads."""
     shape = (2, len(SLOTS))
     ledgers = (np.zeros(shape, np.int64), np.zeros(shape, np.int64))
-    work = make_work(_own_array(problem, problem.x0), _own_array(problem, problem.y0))
+    work = make_work(own_array(problem, problem.x0), own_array(problem, problem.y0))
     return Oracle(problem.data, *ledgers, None, work)
 
 
-def _own_array(problem: Problem, vector: np.ndarray) -> Array:
+def own_array(problem: Problem, vector: np.ndarray) -> Array:
     """A copy of the vector in the library that the problem's functions are written for."""
     if problem.engines != ("torch",):
         return vector.copy()
@@ -98,19 +98,19 @@ def settings(problem: Problem, tolerance: float) -> tuple[float, int]:
 
 def numerical_y_star(problem: Problem, x: np.ndarray) -> np.ndarray:
     """y*(x) by Newton's method from y0: x (p,) gives (q,)."""
-    x, y = _own_array(problem, x), _own_array(problem, problem.y0)
+    x, y = own_array(problem, x), own_array(problem, problem.y0)
     newton(private_oracle(problem), x, y, *settings(problem, TOLERANCE))
     return np.asarray(y)
 
 
 def numerical_phi(problem: Problem, x: np.ndarray) -> np.ndarray:
     """Phi(x) through numerical y*: x (p,) gives (1,)."""
-    y = _own_array(problem, numerical_y_star(problem, x))
-    return np.array([float(family_f(problem.data, _own_array(problem, x), y))])
+    y = own_array(problem, numerical_y_star(problem, x))
+    return np.array([float(family_f(problem.data, own_array(problem, x), y))])
 
 
 def numerical_grad_phi(problem: Problem, x: np.ndarray) -> np.ndarray:
     """grad Phi(x) through numerical y* and v*: x (p,) gives (p,)."""
-    x, y = _own_array(problem, x), _own_array(problem, problem.y0)
+    x, y = own_array(problem, x), own_array(problem, problem.y0)
     gradient, _, _ = improve(private_oracle(problem), x, y, 0.0 * y, *settings(problem, TOLERANCE))
     return np.asarray(gradient)

@@ -188,7 +188,7 @@ def make_problem(config: RunConfig) -> Problem:
 
 
 def code_fingerprint(config: RunConfig) -> str:
-    """A fingerprint of the source that computes this configuration's counts."""
+    """A fingerprint of the source, and of real data, that this configuration's counts rest on."""
     return _fingerprint(get(config.solver), make_problem(config))
 
 
@@ -206,7 +206,7 @@ def _fingerprint(solver: Solver, problem: Problem) -> str:
         from problems.noise import make_noisy
 
         roots.append(make_noisy)
-    return fingerprint(tuple(roots))
+    return fingerprint(tuple(roots), *([problem.content] if problem.content else []))
 
 
 def _levels(eps: float | Sequence[float]) -> tuple[float, ...]:

@@ -1,9 +1,10 @@
 """Registry of bilevel problem families: `make` an instance with a given condition number.
 
 A family is a function `make(kappa, seed=0, **options) -> Problem` decorated with `register(name)`;
-one module a family.  `seed` draws the start and a jitter of the scales, the same for every kappa,
-which leaves constants exact and exponents unchanged; seed 0 is nominal.  Every family has
-stochastic forms: `noise="gaussian"` or `noise="finite_sum"`, see `problems.noise`.
+one module a family.  One whose kappa is None by default has a regularisation of its own.  `seed`
+draws the start and a jitter of the scales, the same for every kappa, which leaves constants exact
+and exponents unchanged; seed 0 is nominal.  Every family has stochastic forms: `noise="gaussian"`
+or `noise="finite_sum"`, on real samples the latter alone; see `problems.noise`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,19 @@ from bilevel_core.plugins import is_path, load_entry_points, load_file
 if TYPE_CHECKING:
     from bilevel_core.problem import Problem
 
-BUILT_IN = ("chain", "hard", "logistic", "quadratic", "ramp")
+BUILT_IN = ("chain", "hard", "hypercleaning", "logistic", "newsgroups", "quadratic", "ramp")
 _factories: dict[str, Callable[..., Problem]] = {}
 
-__all__ = ["check_options", "factories", "make", "names", "parameters", "register", "summary"]
+__all__ = [
+    "check_options",
+    "factories",
+    "has_own_regularisation",
+    "make",
+    "names",
+    "parameters",
+    "register",
+    "summary",
+]
 
 
 def register(name: str) -> Callable[[Callable[..., Problem]], Callable[..., Problem]]:
@@ -53,10 +63,11 @@ def names() -> list[str]:
     return sorted(_factories)
 
 
-def make(name: str, kappa: float, seed: int = 0, **options: Any) -> Problem:
+def make(name: str, kappa: float | None = None, seed: int = 0, **options: Any) -> Problem:
     """An instance of a family, by name or "path/to/file.py:name".
 
-    kappa: finite, > 1.  seed: an integer >= 0.  options: the family's own, see `parameters`.
+    kappa: finite, > 1; None where a family has a regularisation of its own.  seed: an integer >= 0.
+    options: the family's own, see `parameters`.
 
     Raises:
         InputError: no such family or option, or a value that the family does not allow.
@@ -67,8 +78,8 @@ def make(name: str, kappa: float, seed: int = 0, **options: Any) -> Problem:
     factory = _factory(name)
     own = {key: value for key, value in options.items() if key not in noise.OPTIONS}
 
-    def make_base(kappa: float) -> Problem:
-        return factory(kappa=float(kappa), seed=int(seed), **own)
+    def make_base(kappa: float | None) -> Problem:
+        return factory(kappa=None if kappa is None else float(kappa), seed=int(seed), **own)
 
     noisy = options.get("noise") is not None
     problem = noise.make_noisy(make_base, kappa, seed, options) if noisy else make_base(kappa)
@@ -94,7 +105,9 @@ def factories(name: str) -> list[Callable[..., Problem]]:
     return [_factory(name)] if name in _factories or is_path(name) else []
 
 
-def check_options(name: str, options: Mapping[str, Any], kappa: float, seed: int = 0) -> None:
+def check_options(
+    name: str, options: Mapping[str, Any], kappa: float | None, seed: int = 0
+) -> None:
     """Check what any family asks of its arguments.
 
     Raises:
@@ -108,11 +121,22 @@ def check_options(name: str, options: Mapping[str, Any], kappa: float, seed: int
         for key in ("sigma", "sampling", "pool"):
             if key in options:
                 raise InputError(f"{key}: needs noise='gaussian' or noise='finite_sum'")
+    if kappa is not None or not has_own_regularisation(name):
+        _check_kappa(kappa)
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise InputError(f"seed: expected an integer >= 0, got {seed!r}")
+
+
+def has_own_regularisation(name: str) -> bool:
+    """Whether a family can be made without a kappa, that is, whether its default is None."""
+    parameter = inspect.signature(_factory(name)).parameters.get("kappa")
+    return parameter is not None and parameter.default is None
+
+
+def _check_kappa(kappa: Any) -> None:
     is_number = isinstance(kappa, int | float) and not isinstance(kappa, bool)
     if not is_number or not 1 < kappa < math.inf:
         raise InputError(f"kappa: expected a finite number > 1, got {kappa!r}")
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InputError(f"seed: expected an integer >= 0, got {seed!r}")
 
 
 def _factory(name: str) -> Callable[..., Problem]:

@@ -64,3 +64,10 @@ def jitter(
     """A scale drawn log-uniformly from [low, high]; the nominal one for seed 0."""
     drawn = float(np.exp(random.uniform(np.log(low), np.log(high))))
     return nominal if seed == 0 else drawn
+
+
+def small_start(family: str, seed: int, dim: int) -> np.ndarray:
+    """y0 of a family on real data: 0 for seed 0, else normal numbers of standard deviation 0.01."""
+    if seed == 0:
+        return np.zeros(dim)
+    return 0.01 * generator(f"{family} y0", seed).standard_normal(dim)
