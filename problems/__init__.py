@@ -20,10 +20,19 @@ from bilevel_core.plugins import is_path, load_entry_points, load_file
 if TYPE_CHECKING:
     from bilevel_core.problem import Problem
 
-BUILT_IN = ("chain", "hard", "logistic", "quadratic", "ramp")
+BUILT_IN = ("chain", "fewshot", "hard", "logistic", "quadratic", "ramp")
 _factories: dict[str, Callable[..., Problem]] = {}
 
-__all__ = ["check_options", "factories", "make", "names", "parameters", "register", "summary"]
+__all__ = [
+    "check_options",
+    "factories",
+    "has_own_regularisation",
+    "make",
+    "names",
+    "parameters",
+    "register",
+    "summary",
+]
 
 
 def register(name: str) -> Callable[[Callable[..., Problem]], Callable[..., Problem]]:
@@ -53,10 +62,11 @@ def names() -> list[str]:
     return sorted(_factories)
 
 
-def make(name: str, kappa: float, seed: int = 0, **options: Any) -> Problem:
+def make(name: str, kappa: float | None = None, seed: int = 0, **options: Any) -> Problem:
     """An instance of a family, by name or "path/to/file.py:name".
 
-    kappa: finite, > 1.  seed: an integer >= 0.  options: the family's own, see `parameters`.
+    kappa: finite, > 1; None where a family has a regularisation of its own.  seed: an integer >= 0.
+    options: the family's own, see `parameters`.
 
     Raises:
         InputError: no such family or option, or a value that the family does not allow.
@@ -67,11 +77,15 @@ def make(name: str, kappa: float, seed: int = 0, **options: Any) -> Problem:
     factory = _factory(name)
     own = {key: value for key, value in options.items() if key not in noise.OPTIONS}
 
-    def make_base(kappa: float) -> Problem:
-        return factory(kappa=float(kappa), seed=int(seed), **own)
+    def make_base(kappa: float | None) -> Problem:
+        return factory(kappa=None if kappa is None else float(kappa), seed=int(seed), **own)
 
-    noisy = options.get("noise") is not None
-    problem = noise.make_noisy(make_base, kappa, seed, options) if noisy else make_base(kappa)
+    if options.get("noise") is None:
+        problem = make_base(kappa)
+    elif kappa is None:
+        raise InputError("kappa: expected a finite number > 1 with noise, got None")
+    else:
+        problem = noise.make_noisy(make_base, kappa, seed, options)
     return problem if problem.name == name else _renamed(problem, name)
 
 
@@ -94,7 +108,9 @@ def factories(name: str) -> list[Callable[..., Problem]]:
     return [_factory(name)] if name in _factories or is_path(name) else []
 
 
-def check_options(name: str, options: Mapping[str, Any], kappa: float, seed: int = 0) -> None:
+def check_options(
+    name: str, options: Mapping[str, Any], kappa: float | None, seed: int = 0
+) -> None:
     """Check what any family asks of its arguments.
 
     Raises:
@@ -108,11 +124,18 @@ def check_options(name: str, options: Mapping[str, Any], kappa: float, seed: int
         for key in ("sigma", "sampling", "pool"):
             if key in options:
                 raise InputError(f"{key}: needs noise='gaussian' or noise='finite_sum'")
-    is_number = isinstance(kappa, int | float) and not isinstance(kappa, bool)
-    if not is_number or not 1 < kappa < math.inf:
-        raise InputError(f"kappa: expected a finite number > 1, got {kappa!r}")
+    if kappa is not None or not has_own_regularisation(name):
+        is_number = isinstance(kappa, int | float) and not isinstance(kappa, bool)
+        if not is_number or not 1 < kappa < math.inf:  # type: ignore[operator]
+            raise InputError(f"kappa: expected a finite number > 1, got {kappa!r}")
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise InputError(f"seed: expected an integer >= 0, got {seed!r}")
+
+
+def has_own_regularisation(name: str) -> bool:
+    """Whether a family can be made without a kappa, that is, whether its default is None."""
+    parameter = inspect.signature(_factory(name)).parameters.get("kappa")
+    return parameter is not None and parameter.default is None
 
 
 def _factory(name: str) -> Callable[..., Problem]:
