@@ -13,9 +13,10 @@ closed form; the backbone's transposed derivative goes through torch's graph, ke
 What lies in x behind the backbone's parameters is read by neither f nor g: methods that learn where
 the heads start keep that start there (`with_initial_head`).
 
-No L is certified, as features depend on x: with Z the support features, L = (largest eigenvalue of
-a task's mean z z')/2 + 2 ridge holds at the start x0, and so do M and rho, in y; tau is not known
-and left out.
+Features have a length below 1, and diag(p) - p p' <= 1/2, so that grad_yy g <= 1 + 2 ridge = L
+whatever x and the images are; M and rho, in y, hold everywhere, too.  How g and f change with x has
+no bound that is known: ||grad_x grad_y g|| may exceed L, and tau is left out.  What rests on these
+constants (policies "theory" and "sharp") is a guess here.
 """
 
 from __future__ import annotations
@@ -49,7 +50,9 @@ from problems.fewshot_data import (
 )
 
 RIDGE = 0.01
-"""Where no kappa is asked for: kappa is of order 100 then, at the start."""
+"""Where no kappa is asked for: kappa = 51."""
+SQUARED_REACH = 2.0
+"""Bound on the squared length of (z, 1)."""
 
 
 def grad_x_f(data: FewShotData, x: Array, y: Array, out: Array) -> None:
@@ -116,8 +119,17 @@ FAMILIES[FewShotData] = Family(grad_x_f, grad_y_f, grad_x_g, grad_y_g, jvp, hvp,
 
 
 def meta_batch(data: FewShotData, support: np.ndarray, query: np.ndarray) -> FewShotData:
-    """The data with other images: uint8 (T, C, shots or queries, height, width, channels)."""
-    return data._replace(support=images_of(support), query=images_of(query))
+    """The data with other images: uint8 (T, C, shots or queries, height, width, channels).
+
+    They are in the library and on the device of the old ones.
+    """
+    if isinstance(data.support, np.ndarray):
+        return data._replace(support=images_of(support), query=images_of(query))
+    device = data.support.device
+    return data._replace(
+        support=torch.as_tensor(images_of(support), device=device),
+        query=torch.as_tensor(images_of(query), device=device),
+    )
 
 
 def with_initial_head(problem: Problem) -> Problem:
@@ -141,7 +153,7 @@ def make(
 ) -> Problem:
     """Few-shot images: a convolutional backbone, and a ridge-regularised head a task.
 
-    kappa: L/mu at the start, which sets the ridge; None takes `ridge` (0.01 if that is None, too).
+    kappa: L/mu, which sets the ridge; None takes `ridge` (0.01 if that is None, too).
     dataset: "omniglot", "omniglot_full", "miniimagenet" or "fc100", from where the data lies.
     ways: classes of a task, >= 2.  shots, queries: support and query images a class.  tasks: of a
     meta-batch.  width: filters of each of `blocks` blocks.  The problem's own meta-batch is that of
@@ -161,18 +173,18 @@ def make(
     filters, blocks = integer("width", width, 1), integer("blocks", blocks, 1)
     if kappa is not None and ridge is not None:
         raise InputError(f"ridge: kappa = {kappa!r} sets it, got {ridge!r}, too")
-    fixed = RIDGE if ridge is None else number("ridge", ridge)
+    if kappa is not None:
+        chosen = SQUARED_REACH / (4.0 * (number("kappa", kappa, 1.0) - 1.0))
+    else:
+        chosen = RIDGE if ridge is None else number("ridge", ridge)
     images = load(dataset, "train").images
     shape = Shape(images.shape[4], images.shape[2], images.shape[3], filters, blocks)
     fewshot_backbone.check_shape(shape)
     support, query = pick(images, draw(seed, 0, images.shape[0], images.shape[1], sizes))
     x0 = fewshot_backbone.start(shape, generator("fewshot", seed))
     y0 = np.zeros(sizes.tasks * sizes.ways * (fewshot_backbone.features(shape) + 1))
-    data = FewShotData(images_of(support), images_of(query), shape, sizes.ways, fixed, Kept())
-    curvature, reach = _at_start(data, x0)
-    if kappa is not None:
-        data = data._replace(ridge=curvature / (4.0 * (number("kappa", kappa, 1.0) - 1.0)))
-    constants = _constants(data, curvature, reach)
+    data = FewShotData(images_of(support), images_of(query), shape, sizes.ways, chosen, Kept())
+    constants = _constants(chosen, sizes)
     return Problem(
         name="fewshot",
         data=data,
@@ -195,22 +207,14 @@ def make(
     )
 
 
-def _at_start(data: FewShotData, x0: np.ndarray) -> tuple[float, float]:
-    """The largest eigenvalue of a task's mean z z' over support images, and the longest z."""
-    x = torch.as_tensor(x0)
-    Z, W = support_features(data, x), query_features(data, x)
-    longest = max(float(features.norm(dim=-1).max()) for features in (Z, W))
-    return fewshot_head.largest_curvature(Z), longest
-
-
-def _constants(data: FewShotData, curvature: float, reach: float) -> Constants:
-    """L, M and rho at the start; a second difference of softmax is at most 1/sqrt(2) a unit."""
-    mu, tasks, highest = 2.0 * data.ridge, data.tasks, math.log(data.ways)
+def _constants(ridge: float, sizes: Sizes) -> Constants:
+    """Bounds in y; a second difference of softmax is at most 1/sqrt(2) a unit."""
+    highest = math.log(sizes.ways)  # f(x, 0), and f >= 0
     return Constants(
-        L=curvature / 2.0 + mu,
-        mu=mu,
-        M=math.sqrt(2.0 / tasks) * reach,
-        rho=reach**3 / math.sqrt(2.0),
-        gap=highest,  # f(x0, 0), and f >= 0
-        distance=math.sqrt(tasks * highest / data.ridge),  # ridge ||y*||^2 <= g(x0, 0)
+        L=SQUARED_REACH / 2.0 + 2.0 * ridge,
+        mu=2.0 * ridge,
+        M=math.sqrt(2.0 * SQUARED_REACH / sizes.tasks),
+        rho=SQUARED_REACH**1.5 / math.sqrt(2.0),
+        gap=highest,
+        distance=math.sqrt(sizes.tasks * highest / ridge),  # ridge ||y*||^2 <= g(x, 0)
     )

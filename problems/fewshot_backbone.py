@@ -6,9 +6,10 @@ places of one image (a layer norm with a gain and an offset a channel), so that 
 with statistics of a batch, what is said of a query would depend on the other queries.  Pooling
 comes before ReLU, which is the same function, as both are monotone, and a quarter of the work.
 
-Features are the last block's outputs over sqrt(their number), so that a feature vector has length
-of order 1 and step sizes of the head mean the same for every image size and width.  All parameters
-lie in one vector x, block after block: kernels, gains, offsets.
+Features are the last block's outputs less their mean, divided by their length: shorter than 1
+whatever x is, so that the curvature of a head's loss has a bound that holds while the backbone
+learns, and step sizes mean the same for every image size and width.  All parameters lie in one
+vector x, block after block: kernels, gains, offsets.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import numpy as np
 from bilevel_core.errors import InputError
 
 KERNEL = 3
+SMALLEST = 1e-6
+"""Added to the squared length of the centred outputs, which may all be 0."""
 
 
 class Shape(NamedTuple):
@@ -92,4 +95,6 @@ def embed(shape: Shape, x: Any, images: Any) -> Any:
         images = functional.conv2d(images, weights, padding=1)
         images = functional.group_norm(images, 1, gains, offsets)
         images = functional.relu(functional.max_pool2d(images, 2))
-    return images.flatten(1) / math.sqrt(features(shape))
+    last = images.flatten(1)
+    last = last - last.mean(1, keepdim=True)
+    return last * (last.square().sum(1, keepdim=True) + SMALLEST).rsqrt()

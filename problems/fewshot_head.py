@@ -71,14 +71,6 @@ def product_cotangent(Z: Tensor, Y: Tensor, V: Tensor, weight: float) -> Tensor:
     return torch.bmm(_take_labels(P), V).add_(torch.bmm(changes, Y)).mul_(weight)
 
 
-def largest_curvature(Z: Tensor) -> float:
-    """The largest eigenvalue of mean_i z_i z_i' over the tasks; half of it bounds that of mean CE.
-
-    diag(p) - p p' <= 1/2, so that grad_YY of (1/n) sum_i CE_i <= (1/2n) sum_i z_i z_i' (a class).
-    """
-    return float(torch.linalg.matrix_norm(Z, 2).square().amax()) / Z.shape[1]
-
-
 def _at_labels(scores: Tensor) -> Tensor:
     """The entries of (T, n, C) at the labels, as (T, C, n/C)."""
     by_class = scores.unflatten(1, (scores.shape[2], -1))  # (T, C, n/C, C)
