@@ -1,0 +1,31 @@
+"""Data for families that read files: tiny contents in the real formats, for the whole session."""
+
+import os
+from pathlib import Path
+
+import pytest
+from tiny_images import write_omniglot
+
+ROOT = Path(__file__).resolve().parents[1]
+_GIVEN = os.environ.get("BILEVEL_DATA")
+_PLACES = [Path(_GIVEN)] if _GIVEN else [ROOT.parent / "shared" / "data"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tiny_data(tmp_path_factory):
+    """The folder that every test, and every process that a test starts, reads data from."""
+    folder = tmp_path_factory.mktemp("data")
+    write_omniglot(folder / "omniglot")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BILEVEL_DATA", str(folder))
+        yield folder
+
+
+@pytest.fixture
+def real_data(monkeypatch):
+    """The folder of the real data sets; a test that asks for it is skipped where there is none."""
+    found = next((place for place in _PLACES if place.is_dir()), None)
+    if found is None:
+        pytest.skip("no real data: set BILEVEL_DATA to a folder that holds it")
+    monkeypatch.setenv("BILEVEL_DATA", str(found))
+    return found
