@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from small_families import SMALL
 
 import problems
 from bilevel_core import solvers
@@ -34,7 +35,8 @@ def engines_for(name, problem):
 
 
 def case(solver_name, family, seed=1, **options):
-    problem = problems.make(family, kappa=KAPPA, seed=seed, **options)
+    chosen = {**SMALL.get(family, {}), **options}
+    problem = problems.make(family, kappa=KAPPA, seed=seed, **chosen)
     solver = solvers.get(solver_name)
     return problem, solver, params_for(solver, problem, "theory", {}, 1e-2)
 

@@ -18,7 +18,7 @@ from bilevel_core.estimators import (
 )
 from bilevel_core.inner import descend
 from bilevel_core.oracle import Oracle
-from bilevel_core.solvers import bsa, register_solver
+from bilevel_core.solvers import bsa
 from bilevel_core.solvers.bsa import cost_per_step, inner_steps, samples_per_step, shrinking_steps
 
 __all__ = ["Params", "State", "cost_per_step", "init", "samples_per_step", "step", "theory"]
@@ -44,7 +44,6 @@ def init(x0: Array, y0: Array) -> State:
     return State(x0, 1.0 * y0, y0, 0)
 
 
-@register_solver("bsa_last")
 def step(oracle: Oracle, params: Params, state: State) -> State:
     """One outer step."""
     x = state.x

@@ -8,8 +8,9 @@ from bilevel_core.errors import unknown_name
 from bilevel_core.experiments.experiment import Experiment
 
 MODULES = {
-    name: f"bilevel_core.experiments.{name}_task"
-    for name in ("fewshot", "hypercleaning", "newsgroups")
+    "fewshot": "bilevel_core.experiments.fewshot_experiment",
+    "hypercleaning": "bilevel_core.experiments.hypercleaning_task",
+    "newsgroups": "bilevel_core.experiments.newsgroups_task",
 }
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from bilevel_core.experiments.curves import AXES, Band, band
 from bilevel_core.experiments.experiment import Experiment, Metric
 from bilevel_core.experiments.running import Done
@@ -131,12 +133,12 @@ def _line(axes: Axes, series: Series, found: Band) -> None:
 
 def _scale(row: Sequence[Axes]) -> None:
     """A logarithmic axis over what the lines of a row cover."""
-    ends = [line.get_xdata() for axes in row for line in axes.get_lines()]
+    lines = [np.asarray(line.get_xdata(), float) for axes in row for line in axes.get_lines()]
     for axes in row:
         axes.set_xscale("log")
-        if ends:
-            low, high = min(min(x) for x in ends), max(max(x) for x in ends)
-            power_ticks(axes.xaxis, low, high)
+        if lines:
+            x = np.concatenate(lines)
+            power_ticks(axes.xaxis, float(x.min()), float(x.max()))
 
 
 def _limit(axes: Axes, columns: Sequence[Column], metric: Metric) -> None:

@@ -16,13 +16,13 @@ import functools
 from typing import Any
 
 import numpy as np
-from problems.datasets.mnist import CLASSES
 
 from bilevel_core.experiments.budget import Budget
 from bilevel_core.experiments.experiment import Experiment, Metric, Profile, Scenario
 from bilevel_core.experiments.methods import Sizes, full_batch, stochastic
 from bilevel_core.experiments.task import Method, Task
 from problems import hypercleaning, metrics
+from problems.datasets.mnist import CLASSES
 from problems.softmax_dense_samples import replaced
 
 STEPS = {"alpha": (0.03, 0.1, 0.3), "beta": (0.1, 1.0, 10.0, 100.0, 1000.0)}

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from bilevel_core.experiments.bsa_last import step as bsa_step
 from bilevel_core.experiments.task import Method
 
-BSA = bsa_step.__module__.rpartition(".")[2]
-"""The solver's name; it is registered because it is imported here."""
+BSA = "bilevel_core.experiments.bsa_last:step"
 
 
 class Sizes(NamedTuple):
