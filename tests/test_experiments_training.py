@@ -19,7 +19,7 @@ EXACT = {
     "aid_bio_cold_v": {"alpha": 0.5, "beta": 0.1, "D": 2, "N": 2, "first_D": 3},
     "aid_bio_cold_y": {"alpha": 0.5, "beta": 0.1, "D": 2, "N": 2, "first_N": 3},
     "aid_fp": {"alpha": 0.5, "beta": 0.1, "eta": 0.5, "D": 2, "N": 2, "first_D": 3},
-    "ba": {"alpha": 0.5, "beta": 0.1, "eta": 0.5, "N": 2},
+    "ba": {"alpha": 0.5, "beta": 0.1, "N": 2},
     "fo_itd_bio": {"alpha": 0.5, "beta": 0.1, "D": 2},
     "hoag": {
         "alpha": 0.5, "beta": 0.1, "tolerance": 0.1, "decrease": 1.5, "floor": 1e-9, "mu": 0.3,
@@ -34,8 +34,8 @@ RANDOM = {
         "first_D": 3, "shrink": 0.7,
     },
     "stocbio_single_batch": {
-        "alpha": 0.5, "beta": 0.05, "eta": 0.5, "D": 2, "Q": 2, "S": 5, "B": 3, "D_f": 4, "D_g": 4,
-        "first_D": 3,
+        "alpha": 0.5, "beta": 0.05, "eta": 0.5, "D": 2, "Q": 2, "S": 5, "S_h": 3, "D_f": 4,
+        "D_g": 4, "first_D": 3,
     },
     "ttsa": {"alpha": 0.5, "beta": 0.05, "eta": 0.5, "b": 3},
 }  # fmt: skip
@@ -221,19 +221,23 @@ def test_divergence_ends_a_run_in_a_status(engine):
     assert len(training.curve) == 1
 
 
-@pytest.mark.parametrize("engine", ["compiled", "torch"])
-def test_refreshed_data_is_resumed_to_the_bit(engine, tmp_path):
-    field = next(k for k, v in plain().data._asdict().items() if isinstance(v, np.ndarray))
+@pytest.mark.parametrize(
+    ("engine", "family", "kind"), [("compiled", "hard", float), ("torch", "quadratic", np.ndarray)]
+)
+def test_refreshed_data_is_resumed_to_the_bit(engine, family, kind, tmp_path):
+    """Changes that add up: each step's data is made from the last one's."""
+    problem = problems.make(family, kappa=3.0, seed=1)
+    parts = problem.data._asdict().items()
+    field = next(name for name, value in parts if isinstance(value, kind))
 
     def refresh(data, state, k):
         return data._replace(**{field: getattr(data, field) * (1.0 + 0.01 * k)}), state
 
-    task = make_task(engine=engine, refresh=refresh)
+    task = make_task(problem, engine, refresh=refresh)
     whole = run(task)
-    assert whole.curve[-1]["metrics"] != run(make_task(engine=engine)).curve[-1]["metrics"]
-    assert without_seconds(stopped_and_resumed(task, "itd_bio", tmp_path, 2)) == (
-        without_seconds(whole)
-    )
+    assert whole.curve[-1]["metrics"] != run(make_task(problem, engine)).curve[-1]["metrics"]
+    resumed = stopped_and_resumed(task, "itd_bio", tmp_path, 2)
+    assert without_seconds(resumed) == without_seconds(whole)
 
 
 def test_a_checkpoint_of_another_run_or_half_written_is_none(tmp_path):

@@ -51,7 +51,7 @@ EXPERIMENT = Experiment(
         "quick": Profile(
             scenarios=(
                 Scenario("three", "κ = 3", Settings()),
-                Scenario("again", "κ = 4, tuned at 3", Settings(4.0), tuned_as="three"),
+                Scenario("again", "κ = 4, tuned at 3", Settings(4.0), "three", "κ = 4"),
             ),
             budget=Budget("samples", 2000, 40),
             points=4,

@@ -22,6 +22,7 @@ class Scenario(NamedTuple):
     title: str  # in figures and tables
     settings: Any  # a frozen dataclass of numbers, texts and tuples of them
     tuned_as: str = ""  # the scenario whose parameters it takes over; by default its own
+    note: str = ""  # what sets it apart from that one, in legends
 
 
 class Metric(NamedTuple):

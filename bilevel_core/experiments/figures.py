@@ -82,18 +82,16 @@ def compared(done: Sequence[Done]) -> list[Column]:
 def ablated(done: Sequence[Done]) -> list[Column]:
     """Each scenario that takes over another's parameters, beside that other one's same methods."""
     by_name = {one.part.name: one for one in done}
-    columns: dict[str, Column] = {}
+    columns: dict[str, list[Series]] = {}
     for one in done:
         scenario, method = one.part.scenario, one.part.method
         if scenario.tuned_as:
             other = by_name[f"{scenario.tuned_as}-{method.name}"]
-            title = other.part.scenario.title
-            column = columns.setdefault(title, Column(title, []))
-            column.series += [  # type: ignore[operator]
-                Series(method.label, mark(len(column.series)), other.records),
-                Series(f"{method.label}, ablation", mark(len(column.series) + 1), one.records),
-            ]
-    return list(columns.values())
+            series = columns.setdefault(other.part.scenario.title, [])
+            series.append(Series(method.label, mark(len(series)), other.records))
+            label = f"{method.label}, {scenario.note}"
+            series.append(Series(label, mark(len(series)), one.records))
+    return [Column(title, series) for title, series in columns.items()]
 
 
 def draw(columns: Sequence[Column], metric: Metric) -> tuple[Figure, pd.DataFrame]:

@@ -53,14 +53,11 @@ def task(settings: Settings, seed: int) -> Task:
     Raises:
         InputError: a setting is out of range, or the data is not there.
     """
-    chosen = {
-        "dataset": settings.dataset,
-        "samples": settings.samples,
-        "held": settings.held,
-        "corrupted": settings.corrupted,
-    }
-    base = hypercleaning.make(seed=seed, **chosen)
-    cleaning = hypercleaning.read(seed=seed, **chosen)
+    dataset, n, m = settings.dataset, settings.samples, settings.held
+    base = hypercleaning.make(
+        seed=seed, dataset=dataset, samples=n, held=m, corrupted=settings.corrupted
+    )
+    cleaning = hypercleaning.read(dataset, n, m, settings.corrupted, seed)
     evaluate = functools.partial(
         evaluated,
         hypercleaning.pixels(cleaning.held_images),
@@ -70,7 +67,7 @@ def task(settings: Settings, seed: int) -> Task:
         cleaning.corruption.mask,
     )
     again = functools.partial(corrupted_again, settings.corrupted, settings.visits, seed)
-    every = dict.fromkeys(("grad_x_g", "grad_y_g", "jvp", "hvp", "value_g"), settings.samples)
+    every = dict.fromkeys(("grad_x_g", "grad_y_g", "jvp", "hvp", "value_g"), n)
     return Task(
         name="hypercleaning",
         problem=dataclasses.replace(base, data=replaced(base.data), noise="finite_sum"),
@@ -79,8 +76,8 @@ def task(settings: Settings, seed: int) -> Task:
         objective="validation_loss",
         methods=methods(settings, base.constants.mu),
         refresh=again if settings.visits else None,
-        samples_of=every | dict.fromkeys(("grad_x_f", "grad_y_f", "value_f"), settings.held),
-        provenance={"dataset": settings.dataset, "checksum": cleaning.checksum},
+        samples_of=every | dict.fromkeys(("grad_x_f", "grad_y_f", "value_f"), m),
+        provenance={"dataset": dataset, "checksum": cleaning.checksum},
     )
 
 
@@ -132,9 +129,9 @@ def methods(settings: Settings, mu: float) -> tuple[Method, ...]:
     return (*stochastic(sizes, mu, STEPS), *deterministic)
 
 
-def scenarios(**sizes: int) -> tuple[Scenario, ...]:
-    """Both shares of wrong labels, and the ablation beside each; sizes: of `Settings`."""
-    fixed = [Settings(corrupted=share, **sizes) for share in (0.1, 0.4)]
+def scenarios(samples: int, held: int) -> tuple[Scenario, ...]:
+    """Both shares of wrong labels, and the ablation beside each."""
+    fixed = [Settings(share, samples, held) for share in (0.1, 0.4)]
     names = [f"p{settings.corrupted:g}" for settings in fixed]
     return (
         *(
@@ -147,6 +144,7 @@ def scenarios(**sizes: int) -> tuple[Scenario, ...]:
                 f"{settings.corrupted:.0%} wrong again at every visit",
                 dataclasses.replace(settings, visits=settings.inner_steps),
                 tuned_as=name,
+                note="noise anew at every visit",
             )
             for name, settings in zip(names, fixed, strict=True)
         ),
@@ -168,7 +166,7 @@ EXPERIMENT = Experiment(
             tuning_points=10,
         ),
         "full": Profile(
-            scenarios=scenarios(),
+            scenarios=scenarios(samples=20_000, held=5_000),
             budget=Budget("samples", 200_000_000, 2_000_000),
             points=40,
             seeds=(0, 1, 2, 3, 4),
