@@ -1,5 +1,6 @@
 """Experiments on a toy: tuning, stored records, resuming, the command, tables and figures."""
 
+import copy
 import json
 
 import pandas as pd
