@@ -1,7 +1,10 @@
 """Experiments on a toy: tuning, stored records, resuming, the command, tables and figures."""
 
 import copy
+import dataclasses
+import functools
 import json
+import signal
 
 import pandas as pd
 import pytest
@@ -12,6 +15,7 @@ from bilevel_core import cli
 from bilevel_core.errors import InputError
 from bilevel_core.experiments import (
     catalogue,
+    checkpoint,
     executing,
     figures,
     planning,
@@ -135,6 +139,40 @@ def test_interrupted_says_how_to_resume(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(executing, "execute", real)
     running.run(EXPERIMENT, PROFILE, tmp_path)
     assert "tuning: 4 to run, 2 stored" in capsys.readouterr().err
+
+
+def test_ctrl_c_in_the_middle_of_a_run_is_resumed_to_the_bit(tmp_path, monkeypatch):
+    part = planning.parts(EXPERIMENT, PROFILE, None)[1]
+    trial = planning.tuning_trials(part, PROFILE, "cpu")[1]
+    whole, cut = (planning.job_of(part, trial, tmp_path / name) for name in ("whole", "cut"))
+    executing.execute(whole)
+    looks = []
+
+    def pressed(settings, seed):
+        task = EXPERIMENT.task(settings, seed)
+
+        def evaluate(state):
+            looks.append(state.x)
+            if len(looks) == 3:
+                signal.raise_signal(signal.SIGINT)
+            return task.evaluate(state)
+
+        return dataclasses.replace(task, evaluate=evaluate)
+
+    monkeypatch.setattr(toy_experiment, "EXPERIMENT", EXPERIMENT._replace(task=pressed))
+    often = functools.partial(checkpoint.keep_in, period=0.0)
+    monkeypatch.setattr(checkpoint, "keep_in", often)
+    executing.task_of.cache_clear()
+    with pytest.raises(KeyboardInterrupt):
+        executing.execute(cut)
+    assert records.read(cut.directory, trial) is None
+    assert len(list((cut.directory / "checkpoints").iterdir())) == 1
+    executing.execute(cut)
+    assert len(looks) == 5  # none of them twice
+    executing.task_of.cache_clear()
+    first, second = (records.read(job.directory, trial) for job in (whole, cut))
+    assert comparable(first) == comparable(second)
+    assert not list((cut.directory / "checkpoints").iterdir())
 
 
 def test_a_run_that_raises_ends_in_a_status(tmp_path, monkeypatch):

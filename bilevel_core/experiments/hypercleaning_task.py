@@ -159,11 +159,11 @@ EXPERIMENT = Experiment(
     profiles={
         "quick": Profile(
             scenarios=scenarios(samples=5_000, held=2_000),
-            budget=Budget("samples", 10_000_000, 100_000),
+            budget=Budget("samples", 3_000_000, 100_000),
             points=30,
             seeds=(0, 1, 2),
             tuning_share=0.2,
-            tuning_points=10,
+            tuning_points=6,
         ),
         "full": Profile(
             scenarios=scenarios(samples=20_000, held=5_000),

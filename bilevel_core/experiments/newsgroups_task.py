@@ -23,7 +23,7 @@ from bilevel_core.experiments.task import Task
 from problems import metrics, newsgroups
 from problems.softmax_sparse_samples import SoftmaxSparseReplacedData
 
-STEPS = {"alpha": (10.0, 30.0, 100.0), "beta": (1.0, 10.0, 100.0, 1000.0)}
+STEPS = {"alpha": (10.0, 30.0, 100.0), "beta": (1e2, 1e4, 1e6)}
 """The step sizes of y and x that every method is tuned on."""
 
 
@@ -94,11 +94,11 @@ EXPERIMENT = Experiment(
     profiles={
         "quick": Profile(
             scenarios=(Scenario("all", "20 Newsgroups", Settings()),),
-            budget=Budget("samples", 3_500_000, 300),
-            points=20,
+            budget=Budget("samples", 2_500_000, 200),
+            points=15,
             seeds=(0, 1, 2),
             tuning_share=0.2,
-            tuning_points=6,
+            tuning_points=5,
         ),
         "full": Profile(
             scenarios=(Scenario("all", "20 Newsgroups", Settings()),),
