@@ -324,3 +324,16 @@ def test_ctrl_c_is_exit_code_130(toy_in_catalogue, tmp_path, monkeypatch, capsys
     monkeypatch.setattr(executing, "execute", interrupted)
     assert command("toy", "--out", str(tmp_path), "--jobs", "1") == 130
     assert "the same command resumes" in capsys.readouterr().err
+
+
+def test_order_of_runs(tmp_path):
+    parts = planning.parts(EXPERIMENT, PROFILE, None)[:2]
+    jobs = [
+        planning.job_of(part, trial, tmp_path)
+        for part in parts
+        for trial in planning.reported_trials(part, PROFILE, {"beta": 0.2}, "cpu")
+    ]
+    seconds = {job.trial.key: 2.0 if job.trial.method == "ttsa" else 1.0 for job in jobs}
+    ordered = [(job.trial.seed, job.trial.method) for job in planning.longest_first(jobs, seconds)]
+    assert ordered == [(0, "ttsa"), (0, "itd_bio"), (1, "ttsa"), (1, "itd_bio")]
+    assert planning.in_turns([jobs[:2], jobs[2:]]) == [jobs[0], jobs[2], jobs[1], jobs[3]]

@@ -106,6 +106,15 @@ def in_turns(trials: Sequence[Sequence[Job]]) -> list[Job]:
     return [own[i] for i in range(longest) for own in trials if i < len(own)]
 
 
+def longest_first(jobs: Sequence[Job], seconds: Mapping[str, float]) -> list[Job]:
+    """Task by task, so that a worker loads few of them; the longest runs of each task first."""
+    order = {name: i for i, name in enumerate(dict.fromkeys(job.trial.scenario for job in jobs))}
+    return sorted(
+        jobs,
+        key=lambda job: (order[job.trial.scenario], job.trial.seed, -seconds[job.trial.key]),
+    )
+
+
 def expected_seconds(tuned: Mapping[str, Any], profile: Profile) -> float:
     """Seconds that a reported run of a method will take, from those that its tuning took."""
     return float(tuned["cost"]["seconds"]) / len(tuned["points"]) / profile.tuning_share

@@ -104,23 +104,22 @@ def _report(
         else planning.reported_trials(part, profile, tuned[part.name]["chosen"], device)
         for part in found
     }
-    jobs = [[planning.job_of(part, trial, out) for trial in trials[part.name]] for part in found]
+    jobs = [planning.job_of(part, trial, out) for part in found for trial in trials[part.name]]
     seconds = {
         trial.key: planning.expected_seconds(tuned[part.name], profile)
         for part in found
         for trial in trials[part.name]
     }
-    _compute("runs", planning.in_turns(jobs), seconds, out, processes)
+    _compute("runs", planning.longest_first(jobs, seconds), seconds, out, processes)
     return [Done(part, tuned[part.name], planning.stored(out, trials[part.name])) for part in found]
 
 
 def _compute(
     what: str, jobs: Sequence[Job], seconds: Mapping[str, float], directory: Path, processes: int
 ) -> None:
-    """Run what is not stored yet, longest first; seconds: expected of each, 1 where not known."""
+    """Run what is not stored yet, in order; seconds: expected of each, 1 where not known."""
     directory.mkdir(parents=True, exist_ok=True)
     pending = [job for job in jobs if not records.current(job.directory, job.trial, job.code)]
-    pending.sort(key=lambda job: -seconds.get(job.trial.key, 1.0))
     kept = len(jobs) - len(pending)
     total = sum(seconds.get(job.trial.key, 1.0) for job in pending)
     about = f", about {progress.duration(total / processes)}" if seconds and pending else ""
