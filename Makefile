@@ -85,6 +85,22 @@ ablations: $(READY)  ## what warm starts, D, N and independent batches buy (abou
 known-exponents: $(READY)  ## read back the exponents that are known (about 5 minutes)
 	$(call measure,benchmarks/sweeps/known_exponents.toml,results/known_exponents)
 
+# $(call train,PROFILE): every experiment on real data; what is done already is not done again
+define train
+@for name in hypercleaning newsgroups fewshot; do \
+	$(BENCH) experiment $$name --profile $(1) --jobs $(JOBS) \
+		--out results/experiments/$$name$(2) $(if $(DATA),--data-home '$(DATA)'); \
+done
+endef
+
+.PHONY: experiments
+experiments: $(READY)  ## train on real data, quick profile (about 25 minutes on 2 cores; DATA=folder)
+	$(call train,quick,)
+
+.PHONY: experiments-full
+experiments-full: $(READY)  ## the same at full size and on more seeds (hours)
+	$(call train,full,-full)
+
 REFERENCES := known_exponents quick quick_stochastic quick_tuned eps_exponents ablations
 
 .PHONY: reference

@@ -21,7 +21,9 @@ from bilevel_core.plugins import is_path, load_entry_points, load_file
 if TYPE_CHECKING:
     from bilevel_core.problem import Problem
 
-BUILT_IN = ("chain", "hard", "hypercleaning", "logistic", "newsgroups", "quadratic", "ramp")
+BUILT_IN = (
+    "chain", "fewshot", "hard", "hypercleaning", "logistic", "newsgroups", "quadratic", "ramp",
+)  # fmt: skip
 _factories: dict[str, Callable[..., Problem]] = {}
 
 __all__ = [

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tiny_data import write_digits, write_newsgroups
+from tiny_images import write_omniglot
 
 ROOT = Path(__file__).resolve().parents[1]
 _GIVEN = os.environ.get("BILEVEL_DATA")
@@ -17,6 +18,7 @@ def tiny_data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     write_digits(folder / "mnist")
     write_newsgroups(folder / "scikit_learn_data")
+    write_omniglot(folder / "omniglot")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BILEVEL_DATA", str(folder))
         yield folder

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from small_families import SMALL
 from tiny_data import OPTIONS
 
 import problems
@@ -42,7 +43,8 @@ def engines_for(name, problem):
 
 
 def case(solver_name, family, seed=1, **options):
-    problem = problems.make(family, kappa=KAPPA, seed=seed, **OPTIONS.get(family, {}), **options)
+    chosen = {**SMALL.get(family, {}), **options}
+    problem = problems.make(family, kappa=KAPPA, seed=seed, **chosen)
     solver = solvers.get(solver_name)
     return problem, solver, params_for(solver, problem, "theory", {}, 1e-2)
 

@@ -14,6 +14,7 @@ import typer
 
 from bilevel_core import __version__
 from bilevel_core.cli import measure, show
+from bilevel_core.cli.experiment import experiment
 from bilevel_core.cli.guard import guarded
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.command("plot")(show.plot)
 app.command("report")(show.report)
 app.command("check")(measure.check)
 app.command("merge")(measure.merge)
+app.command("experiment")(experiment)
 
 
 def _print_version(wanted: bool) -> None:

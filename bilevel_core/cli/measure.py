@@ -15,8 +15,8 @@ from bilevel_core.cli.parse import (
     integer,
     levels,
     number,
-    seeds,
     solver_parameters,
+    whole_numbers,
 )
 from bilevel_core.cli.preview import print_preview
 from bilevel_core.cli.text import describe, print_record
@@ -78,7 +78,7 @@ def run(
         device=device,
         max_outer=max_outer,
         max_seconds=max_seconds,
-        noise_seeds=repetitions(seeds(noise_seeds), get(solver)),
+        noise_seeds=repetitions(whole_numbers("--noise-seeds", noise_seeds), get(solver)),
     )
     if not engine:
         config = dataclasses.replace(config, engine=default_engine(config))

@@ -35,14 +35,14 @@ def levels(text: str) -> tuple[float, ...]:
     return tuple(sorted(found, reverse=True))
 
 
-def seeds(text: str | None) -> tuple[int, ...] | None:
-    """Integers from "S,S,...", None where nothing was given."""
+def whole_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    """Integers from "S,S,...", None where nothing was given; option: named in errors."""
     if text is None:
         return None
     try:
         return tuple(int(piece) for piece in text.split(","))
     except ValueError:
-        message = f"--noise-seeds: expected integers separated by commas, got {text!r}"
+        message = f"{option}: expected integers separated by commas, got {text!r}"
         raise InputError(message) from None
 
 

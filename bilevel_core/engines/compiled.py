@@ -76,7 +76,8 @@ def plain_data(data: Any) -> Any:
     )
 
 
-def _oracle(problem: Problem, data: Any, streams: tuple[Any, ...] | None = None) -> Oracle:
+def new_oracle(problem: Problem, data: Any, streams: tuple[Any, ...] | None = None) -> Oracle:
+    """An oracle of one instance whose ledger is empty."""
     # One instance is never restricted; an array fewer to carry along makes each call faster.
     work = make_work(problem.x0, problem.y0)
     return Oracle(data, np.zeros((2, len(SLOTS)), np.int64), None, None, work, streams)
@@ -107,7 +108,7 @@ class CompiledSession:
             functions += sampled_functions(data)
         self._problem = problem
         self._advance = specialise_solver(advance, solver, params, functions)
-        self._oracle = _oracle(problem, data, streams)
+        self._oracle = new_oracle(problem, data, streams)
         self._params = params
         self._state = copied(solver.init(problem.x0, problem.y0))
         self._other = copied(self._state)
@@ -160,7 +161,7 @@ class _NumericalReference:
 
     def __init__(self, problem: Problem, data: Any, family: list[Callable[..., Any]]) -> None:
         self._evaluate = specialise(reference.squared_norms, [reference.squared_norms, *family])
-        self._oracle = _oracle(problem, data)
+        self._oracle = new_oracle(problem, data)
         self._settings = reference.settings(problem, reference.TOLERANCE_ALONG_A_RUN)
         self._y, self._v = problem.y0.copy(), np.zeros_like(problem.y0)
 

@@ -85,11 +85,15 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Solver:
-    """The solver of that name, or of "path/to/file.py:name".
+    """The solver of that name, of "path/to/file.py:name", or of "package.module:step".
+
+    The last one is for a method that makes sense on one kind of problem alone: it is in no list.
 
     Raises:
         InputError: no such solver, or its module lacks a part.
     """
+    if ":" in name and not is_path(name):
+        return _read(name, _imported(name))
     if is_path(name):
         module, short = load_file(name)
         step = _steps.get(short)
@@ -101,6 +105,15 @@ def get(name: str) -> Solver:
             raise unknown_name("solver", name, known)
         step, short = _steps[name], name
     return _read(name, step)
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    try:
+        step: Callable[..., Any] = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise InputError(f"no solver {name!r}: {error}") from error
+    return step
 
 
 def _read(name: str, step: Callable[..., Any]) -> Solver:

@@ -24,10 +24,19 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         OSError: the folder does not exist, cannot be written to, or the disk is full.
     """
+    write_bytes(path, text.encode())
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """The same for bytes.
+
+    Raises:
+        OSError: as `write_text`.
+    """
     temporary = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

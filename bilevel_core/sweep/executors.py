@@ -165,13 +165,13 @@ def choose(
 
 
 def _work_for(parent: int, directory: Path, content: dict[str, Any]) -> tuple[Any, str, str]:
-    _prepare_worker(parent)
+    prepare_worker(parent)
     outcome = work(directory, RunConfig.from_dict(content))
     return content, outcome.status, outcome.reason
 
 
 @functools.cache
-def _prepare_worker(parent: int) -> None:
+def prepare_worker(parent: int) -> None:
     """Once a worker: end it when its sweep is gone, lest two sweeps compute one run."""
 
     def watch() -> None:

@@ -29,7 +29,16 @@ def text_of(record: RunRecord) -> str:
     Raises:
         ValueError: the record holds NaN or an infinity.
     """
-    text = to_json(packed(record.to_dict()))
+    return enveloped(packed(record.to_dict()))
+
+
+def enveloped(content: Any) -> str:
+    """A record's content with its format and checksum around it.
+
+    Raises:
+        ValueError: it holds NaN or an infinity.
+    """
+    text = to_json(content)
     return f'{{"format":{FORMAT},"checksum":"{digest(text)}","record":{text}}}\n'
 
 

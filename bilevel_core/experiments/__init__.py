@@ -1,0 +1,1 @@
+"""Training on real data: the same tasks, budgets and metrics for every algorithm."""

@@ -1,0 +1,78 @@
+"""Step sizes by one procedure for all methods: every point of the grid gets the same budget.
+
+Each point of a method's grid is run on one seed that no reported run has, with a fixed share of the
+reported budget; its score is the mean of the objective, from validation data, over the last few
+evaluations.  The lowest score wins, the first in the grid's order where several are equal; a run
+that diverged, or has no such value, has no score.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bilevel_core.experiments.experiment import SCORED
+from bilevel_core.experiments.task import Method
+from bilevel_core.experiments.trial import TrialRecord
+
+
+def grid(method: Method) -> list[dict[str, float]]:
+    """The points of a method's grid, in order; one without parameters where nothing is tuned."""
+    names = list(method.grid)
+    return [
+        dict(zip(names, values, strict=True)) for values in itertools.product(*method.grid.values())
+    ]
+
+
+def result(method: Method, runs: Sequence[TrialRecord], objective: str) -> dict[str, Any]:
+    """What tuning a method gave, JSON-ready, from the runs of its grid in order.
+
+    points: of the grid, each with its score (None where there is none), status and cost; chosen:
+    the best point, None where no point has a score; at_edge: tuned parameters whose chosen value is
+    the first or last of the grid; cost: calls, per-sample calls and seconds in all.
+    """
+    points: list[dict[str, Any]] = [
+        {
+            "point": point,
+            "score": run.final(objective, SCORED),
+            "status": run.status,
+            "reason": run.reason,
+            **run.spent,
+            "run": run.trial.key,
+        }
+        for point, run in zip(grid(method), runs, strict=True)
+    ]
+    scored = [point for point in points if point["score"] is not None]
+    best = min(scored, key=lambda point: point["score"])["point"] if scored else None
+    return {
+        "method": method.name,
+        "solver": method.solver,
+        "objective": objective,
+        "scored": SCORED,
+        "grid": {name: list(values) for name, values in method.grid.items()},
+        "seed": runs[0].trial.seed,
+        "budget": runs[0].trial.budget._asdict(),
+        "points": points,
+        "chosen": best,
+        "at_edge": [] if best is None else edges(method, best),
+        "cost": total_cost(run.spent for run in runs),
+    }
+
+
+def edges(method: Method, point: Mapping[str, float]) -> list[str]:
+    """Parameters whose value is the first or the last of a grid of more than two.
+
+    A grid of one or two values has nothing but ends, and says nothing.
+    """
+    return [
+        name
+        for name, values in method.grid.items()
+        if len(values) > 2 and point[name] in (values[0], values[-1])
+    ]
+
+
+def total_cost(costs: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Calls, per-sample calls and seconds of several runs."""
+    listed = list(costs)
+    return {kind: sum(cost[kind] for cost in listed) for kind in ("calls", "samples", "seconds")}

@@ -1,0 +1,128 @@
+"""Omniglot (Lake, Salakhutdinov and Tenenbaum 2015): characters drawn by 20 people each.
+
+The archives of brendenlake/omniglot, as zips or unpacked: ALPHABET/CHARACTER/DRAWING.png, black
+ink on white, 105 x 105.  Here a drawing has 28 x 28 pixels, by averaging areas, and ink is 255.
+
+    omniglot       images_background_small1 and images_background_small2; two of their alphabets
+                   are in both, so that 242 of 292 characters are different ones
+    omniglot_full  images_background and images_evaluation, 1,623 characters
+
+A character is known by its alphabet and number.  Of five consecutive characters of an alphabet
+three are for training, one for validation, one for test: no seed decides it.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bilevel_core.errors import InputError
+from problems.datasets.home import candidates
+from problems.datasets.images import ImageClasses, absent, stacked
+
+SETS = {
+    "omniglot": ("images_background_small1", "images_background_small2"),
+    "omniglot_full": ("images_background", "images_evaluation"),
+}
+FOLDERS = ("omniglot", "omniglot-py", "")
+DRAWN, SIDE = 105, 28
+LARGEST = 2**20
+"""Bytes of a drawing's file; a usual one has 300."""
+_SPLIT_OF = ("train", "train", "train", "validation", "test")
+
+
+def load(name: str, split: str, home: Path | None) -> ImageClasses:
+    """One split: uint8 (characters, 20, 28, 28, 1), names "Alphabet/character01".
+
+    Raises:
+        InputError: a part is missing, or is not what it should be.
+    """
+    parts = tuple(_find(part, name, home) for part in SETS[name])
+    everything = _read(tuple((part, part.stat().st_mtime_ns) for part in parts))
+    places: dict[str, int] = {}
+    chosen = []
+    for index, character in enumerate(everything.names):
+        alphabet = character.split("/")[0]
+        place = places[alphabet] = places.get(alphabet, -1) + 1
+        if _SPLIT_OF[place % len(_SPLIT_OF)] == split:
+            chosen.append(index)
+    images = everything.images[chosen]
+    images.flags.writeable = False
+    return ImageClasses(images, tuple(everything.names[index] for index in chosen))
+
+
+def _find(part: str, name: str, home: Path | None) -> Path:
+    for candidate in candidates(home):
+        for folder in FOLDERS:
+            for path in (candidate / folder / part, candidate / folder / f"{part}.zip"):
+                if path.is_dir() or path.is_file():
+                    return path
+    both = " and ".join(f"{each}.zip" for each in SETS[name])
+    raise absent(name, f"{both} (github.com/brendenlake/omniglot)", "omniglot")
+
+
+@functools.lru_cache(maxsize=2)
+def _read(parts: tuple[tuple[Path, int], ...]) -> ImageClasses:
+    """All characters of some archives, sorted; the second of a pair says when it was changed."""
+    found: dict[tuple[str, str, str], np.ndarray] = {}
+    for part, _ in parts:
+        for key, text in _drawings(part):
+            if key not in found:
+                found[key] = _small(text, part, "/".join(key))
+    by_character: dict[str, list[np.ndarray]] = {}
+    for alphabet, character, drawing in sorted(found):
+        image = found[alphabet, character, drawing]
+        by_character.setdefault(f"{alphabet}/{character}", []).append(image)
+    return stacked(" and ".join(str(part) for part, _ in parts), by_character)
+
+
+def _drawings(part: Path) -> Iterator[tuple[tuple[str, str, str], bytes]]:
+    """((alphabet, character, file), its bytes) of every drawing."""
+    if part.is_dir():
+        for path in part.glob("*/*/*.png"):
+            if path.stat().st_size <= LARGEST:
+                yield (path.parts[-3], path.parts[-2], path.parts[-1]), path.read_bytes()
+        return
+    try:
+        with zipfile.ZipFile(part) as archive:
+            for entry in archive.infolist():
+                names = entry.filename.split("/")
+                if len(names) >= 3 and names[-1].endswith(".png") and entry.file_size <= LARGEST:
+                    yield (names[-3], names[-2], names[-1]), archive.read(entry)
+    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+        raise InputError(f"{part}: not a readable zip: {error}") from error
+
+
+def _small(text: bytes, part: Path, name: str) -> np.ndarray:
+    """A drawing as uint8 (28, 28, 1), ink 255."""
+    image_module = _pillow()
+    try:
+        with image_module.open(io.BytesIO(text), formats=["PNG"]) as image:
+            if image.size != (DRAWN, DRAWN):
+                raise InputError(
+                    f"{part}: {name} has {image.size[0]} x {image.size[1]} pixels; expected "
+                    f"{DRAWN} x {DRAWN}"
+                )
+            grey = image.convert("L")
+            small = grey.resize((SIDE, SIDE), image_module.Resampling.BOX)
+    except (OSError, SyntaxError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{part}: {name} is not a PNG: {error}") from error
+    return 255 - np.asarray(small, np.uint8)[..., None]
+
+
+def _pillow() -> Any:
+    try:
+        from PIL import Image
+    except ImportError as error:
+        raise InputError(
+            "dataset: Omniglot needs Pillow to read its drawings: pip install 'bilevel-bench[data]'"
+        ) from error
+    return Image
