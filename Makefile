@@ -96,6 +96,15 @@ endef
 .PHONY: experiments
 experiments: $(READY)  ## train on real data, quick profile (about 25 minutes on 2 cores; DATA=folder)
 	$(call train,quick,)
+	$(call place)
+
+define place
+@$(if $(DATA),BILEVEL_DATA='$(DATA)') $(PY) -m benchmarks.conditioning results/experiments/conditioning
+endef
+
+.PHONY: conditioning
+conditioning: $(READY)  ## condition numbers of the real tasks, on the measured curves (DATA=folder)
+	$(call place)
 
 .PHONY: experiments-full
 experiments-full: $(READY)  ## the same at full size and on more seeds (hours)
