@@ -217,7 +217,9 @@ def test_backbones_have_the_usual_sizes(shape, count, parameters):
     images = torch.rand(2, shape.channels, shape.height, shape.width, dtype=torch.float64)
     features = fewshot_backbone.embed(shape, x, images)
     assert features.shape == (2, count)
-    torch.testing.assert_close(features.norm(dim=1), torch.ones(2).double(), rtol=1e-3, atol=0)
+    torch.testing.assert_close(
+        features.norm(dim=1), torch.full((2,), 4.0).double(), rtol=1e-3, atol=0
+    )
 
 
 def test_a_blank_image_has_features():
@@ -256,7 +258,7 @@ def test_several_instances_at_once_are_refused():
 
 def test_without_kappa_the_ridge_is_the_one_given():
     assert make().data.ridge == fewshot.RIDGE
-    assert make().kappa == pytest.approx(51.0)
+    assert make().kappa == pytest.approx(43.5)
     assert make(ridge=0.5).constants.mu == 1.0
 
 
