@@ -13,10 +13,10 @@ closed form; the backbone's transposed derivative goes through torch's graph, ke
 What lies in x behind the backbone's parameters is read by neither f nor g: methods that learn where
 the heads start keep that start there (`with_initial_head`).
 
-Features have a length below 1, and diag(p) - p p' <= 1/2, so that grad_yy g <= 1 + 2 ridge = L
-whatever x and the images are; M and rho, in y, hold everywhere, too.  How g and f change with x has
-no bound that is known: ||grad_x grad_y g|| may exceed L, and tau is left out.  What rests on these
-constants (policies "theory" and "sharp") is a guess here.
+Features have a length of at most 4, and diag(p) - p p' <= 1/2, so that grad_yy g <= (16 + 1)/2 +
+2 ridge = L whatever x and the images are; M and rho, in y, hold everywhere, too.  How g and f
+change with x has no bound that is known: ||grad_x grad_y g|| may exceed L, and tau is left out.
+What rests on these constants (policies "theory" and "sharp") is a guess here.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ from problems.fewshot_data import (
     support_features,
 )
 
-RIDGE = 0.01
-"""Where no kappa is asked for: kappa = 51."""
-SQUARED_REACH = 2.0
+RIDGE = 0.1
+"""Where no kappa is asked for: kappa = 43.5."""
+SQUARED_REACH = fewshot_backbone.LENGTH**2 + 1.0
 """Bound on the squared length of (z, 1)."""
 
 
@@ -153,7 +153,7 @@ def make(
 ) -> Problem:
     """Few-shot images: a convolutional backbone, and a ridge-regularised head a task.
 
-    kappa: L/mu, which sets the ridge; None takes `ridge` (0.01 if that is None, too).
+    kappa: L/mu, which sets the ridge; None takes `ridge` (0.1 if that is None, too).
     dataset: "omniglot", "omniglot_full", "miniimagenet" or "fc100", from where the data lies.
     ways: classes of a task, >= 2.  shots, queries: support and query images a class.  tasks: of a
     meta-batch.  width: filters of each of `blocks` blocks.  The problem's own meta-batch is that of

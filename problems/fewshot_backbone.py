@@ -6,10 +6,11 @@ places of one image (a layer norm with a gain and an offset a channel), so that 
 with statistics of a batch, what is said of a query would depend on the other queries.  Pooling
 comes before ReLU, which is the same function, as both are monotone, and a quarter of the work.
 
-Features are the last block's outputs less their mean, divided by their length: shorter than 1
+Features are the last block's outputs less their mean, brought to length 4: no longer than that
 whatever x is, so that the curvature of a head's loss has a bound that holds while the backbone
-learns, and step sizes mean the same for every image size and width.  All parameters lie in one
-vector x, block after block: kernels, gains, offsets.
+learns, and step sizes mean the same for every image size and width.  At length 1 a step that suits
+the backbone would hardly move a head, and MAML has one step size for both.  All parameters lie in
+one vector x, block after block: kernels, gains, offsets.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ import numpy as np
 from bilevel_core.errors import InputError
 
 KERNEL = 3
+LENGTH = 4.0
+"""Of an image's features, at most."""
 SMALLEST = 1e-6
 """Added to the squared length of the centred outputs, which may all be 0."""
 
@@ -97,4 +100,4 @@ def embed(shape: Shape, x: Any, images: Any) -> Any:
         images = functional.relu(functional.max_pool2d(images, 2))
     last = images.flatten(1)
     last = last - last.mean(1, keepdim=True)
-    return last * (last.square().sum(1, keepdim=True) + SMALLEST).rsqrt()
+    return LENGTH * last * (last.square().sum(1, keepdim=True) + SMALLEST).rsqrt()

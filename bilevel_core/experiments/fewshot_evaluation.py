@@ -27,7 +27,7 @@ from problems.fewshot_backbone import Shape
 
 AT_ONCE = 128
 """Images that the backbone is given at once."""
-SOLVED = 1e-4
+SOLVED = 3e-5
 """||grad_y g|| of a head that counts as solved, and the most steps for it."""
 MOST_STEPS = 1000
 

@@ -110,9 +110,11 @@ def get(name: str) -> Solver:
 def _imported(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     try:
-        step: Callable[..., Any] = getattr(importlib.import_module(module), function)
+        step = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise InputError(f"no solver {name!r}: {error}") from error
+    if not inspect.isfunction(step):
+        raise InputError(f"no solver {name!r}: expected a function, got {step!r}")
     return step
 
 
