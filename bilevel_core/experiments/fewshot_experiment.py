@@ -44,7 +44,7 @@ EXPERIMENT = Experiment(
     profiles={
         "quick": Profile(
             scenarios=scenarios(QUICK),
-            budget=Budget("samples", 100_000, 150),
+            budget=Budget("samples", 100_000, 300),
             points=10,
             seeds=(0, 1, 2),
             tuning_share=0.2,

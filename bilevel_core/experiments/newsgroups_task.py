@@ -23,7 +23,7 @@ from bilevel_core.experiments.task import Task
 from problems import metrics, newsgroups
 from problems.softmax_sparse_samples import SoftmaxSparseReplacedData
 
-STEPS = {"alpha": (10.0, 30.0, 100.0), "beta": (1e2, 1e4, 1e6)}
+STEPS = {"alpha": (10.0, 30.0, 100.0, 300.0), "beta": (1e3, 1e4, 1e5)}
 """The step sizes of y and x that every method is tuned on."""
 
 
