@@ -40,8 +40,8 @@ SMALL, LARGE = Size(240.0, 188.0), Size(470.0, 290.0)
 class Line(NamedTuple):
     """One series of a panel.
 
-    position: of its look; points: (x, y) that get a mark; bars: (x, low, high) of intervals; missed:
-    (x, status) of cells without a mean; guide, joined: the corners of a faint line and of its own.
+    position: of its look; points: (x, y) with a mark each; bars: (x, low, high) of intervals;
+    missed: (x, status) of cells without a mean; guide, joined: corners of a faint and a full line.
     """
 
     position: int
