@@ -73,7 +73,7 @@ class Paths(NamedTuple):
 class Section(NamedTuple):
     """Everything that the page says of one group.
 
-    data: for the interactive picture; conflicts and counts are in the caption.
+    table: of the four oracles (K is among the fits); data: for the interactive picture.
     """
 
     name: str

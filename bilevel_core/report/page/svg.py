@@ -40,9 +40,8 @@ SMALL, LARGE = Size(240.0, 188.0), Size(470.0, 290.0)
 class Line(NamedTuple):
     """One series of a panel.
 
-    position: of its look; points: (x, y); bars: (x, low, high) of intervals; missed: (x, status) of
-    cells without a mean; guide: further points, drawn faint; joined: whether a line joins the
-    points; marked: whether each has a mark.
+    position: of its look; points: (x, y) with a mark each; bars: (x, low, high) of intervals;
+    missed: (x, status) of cells without a mean; guide, joined: corners of a faint and a full line.
     """
 
     position: int
