@@ -51,6 +51,21 @@ $ bilevel-bench plot DIR --style slide    # 16:9, a solver a page: DIR/figures/s
 ![Counts against κ, paper style](images/gallery-paper.png)
 ![Counts against κ, slide style](images/gallery-slide.png)
 ![The collapse check](images/gallery-collapse.png)
+
+## report
+All of a store as one HTML file, `DIR/report.html`; [report.md](report.md) says what is on it:
+```
+$ bilevel-bench report DIR
+```
+![A section of the page](images/report.png)
+
+## experiment
+Every algorithm trained on real data under one budget, tuned on one grid: records, a table and figures
+in `results/experiments/NAME/`; [data.md](data.md) says where data is looked for:
+```
+$ bilevel-bench experiment hypercleaning --data-home FOLDER
+```
+The results that the repository holds: [results/experiments/](../results/experiments/README.md).
 """
 
 
