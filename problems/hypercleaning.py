@@ -149,7 +149,7 @@ def make(
         pixels(cleaning.images),
         cleaning.corruption.labels,
         pixels(cleaning.held_images),
-        cleaning.held_labels,
+        cleaning.held_labels.copy(),  # what was read is read-only, and torch minds
         mnist.CLASSES,
         biased=True,
     )

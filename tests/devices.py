@@ -7,6 +7,7 @@ import torch
 from draws import mean_is, one_thread, rejected  # noqa: F401
 from noisy import NOISES
 from scipy import stats
+from tiny_data import OPTIONS
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -39,7 +40,7 @@ LOOKS_OR_COUNTS_STEPS = {"ba", "bsa", "hoag"}
 
 def session(name, noise=None, family="hard", batch=3, **arguments):
     solver = solvers.get(name)
-    options = NOISES[noise] if noise else {}
+    options = OPTIONS.get(family, {}) | (NOISES[noise] if noise else {})
     instances = [problems.make(family, kappa=4.0, seed=b, **options) for b in range(batch)]
     if name in SMALL:
         params = solver.Params(**SMALL[name])

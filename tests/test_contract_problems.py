@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import strategies as st
 from small_families import SMALL, UNBOUNDED
+from tiny_data import OPTIONS
 
 import problems
 from bilevel_core import oracle
@@ -23,15 +24,17 @@ VARIANTS = [
     ("ramp", {"dim": 4, "rho": 0.3}),
     ("chain", {"length": 6}),
     ("logistic", {"dataset": "digits", "features": 6, "samples": 40}),
-    *((name, {}) for name in problems.names() if name not in UNBOUNDED),
+    *((name, OPTIONS.get(name, {})) for name in problems.names() if name not in UNBOUNDED),
 ]
+SYNTHETIC = [(family, options) for family, options in VARIANTS if family not in OPTIONS]
+"""`test_real_families` and `test_softmax` have the same tests for those on real data."""
 SETTINGS = hypothesis.settings(max_examples=15, deadline=None, derandomize=True)
 
 
 @pytest.mark.parametrize("test", TESTS.values(), ids=TESTS.keys())
 @pytest.mark.parametrize(("family", "options"), VARIANTS)
 def test_conforms(family, options, test):
-    if test.__name__ == "runs" and options:
+    if test.__name__ == "runs" and (options or family in OPTIONS):
         pytest.skip("the run is tested on the default options; each variant would compile anew")
     for kappa, seed in ((3.0, 0), (16.0, 2)):
         assert test(problems.make(family, kappa=kappa, seed=seed, **options)) == ""
@@ -53,7 +56,7 @@ def by_autograd(data, part, x, y, v):
 
 
 @pytest.mark.parametrize("part", ["grad_x_f", "grad_y_f", "grad_x_g", "grad_y_g", "jvp", "hvp"])
-@pytest.mark.parametrize(("family", "options"), VARIANTS)
+@pytest.mark.parametrize(("family", "options"), SYNTHETIC)
 @SETTINGS
 @hypothesis.given(kappa=st.floats(1.5, 200.0), seed=st.integers(0, 50), draw=st.integers(0, 999))
 def test_oracles_are_what_autograd_says(family, options, part, kappa, seed, draw):
@@ -78,7 +81,7 @@ def sample_points_near(problem, draw):
     return [(x, y, random.normal(size=problem.dim_y))]
 
 
-@pytest.mark.parametrize(("family", "options"), VARIANTS)
+@pytest.mark.parametrize(("family", "options"), SYNTHETIC)
 @SETTINGS
 @hypothesis.given(kappa=st.floats(1.5, 100.0), seed=st.integers(0, 20))
 def test_constants_bound_what_they_should(family, options, kappa, seed):
@@ -104,7 +107,7 @@ def test_constants_bound_what_they_should(family, options, kappa, seed):
 
 
 @pytest.mark.parametrize(
-    ("family", "options"), [(f, o) for f, o in VARIANTS if f not in ("logistic", "hard")]
+    ("family", "options"), [(f, o) for f, o in SYNTHETIC if f not in ("logistic", "hard")]
 )
 def test_spectrum_ends_are_attained(family, options):
     problem = problems.make(family, kappa=16.0, seed=1, **options)
@@ -127,7 +130,7 @@ def test_hard_approaches_both_ends(curvature):
     assert spectrum[-1] == pytest.approx(problem.constants.L, rel=1e-12)
 
 
-@pytest.mark.parametrize(("family", "options"), [(f, o) for f, o in VARIANTS if f != "logistic"])
+@pytest.mark.parametrize(("family", "options"), [(f, o) for f, o in SYNTHETIC if f != "logistic"])
 @pytest.mark.parametrize("seed", [0, 3])
 def test_exact_smoothness_is_the_largest_curvature(family, options, seed):
     """No second difference of Phi along the way exceeds it, and some nearly attain it."""
@@ -168,7 +171,7 @@ def test_columns_are_points(family, options):
             np.testing.assert_allclose(together[..., i], method(x[:, i]), rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("family", problems.names())
+@pytest.mark.parametrize("family", [name for name in problems.names() if name not in OPTIONS])
 def test_seeds_differ_and_repeat(family):
     options = SMALL.get(family, {})
     one, same, other = (problems.make(family, kappa=6.0, seed=s, **options) for s in (1, 1, 2))

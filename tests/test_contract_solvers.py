@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from small_families import SMALL
+from tiny_data import OPTIONS
 
 import problems
 from bilevel_core import solvers
@@ -20,22 +21,29 @@ NOISY = [
     pytest.param(family, options, id=f"{family}-{'-'.join(options.values())}")
     for family in ("hard", "logistic", "quadratic", "ramp")
     for options in (GAUSSIAN, REPLACED, SHUFFLED)
-]
+] + [pytest.param(family, REPLACED, id=f"{family}-finite_sum") for family in OPTIONS]
 
 
 def compiled_too(name, family, options):
     """Each pair of solver and noise is a compilation of ten seconds: one solver has them all."""
-    return family != "logistic" and (name == "bsa" or (family == "hard" and options == GAUSSIAN))
+    if family == "logistic" or family in OPTIONS:
+        return False
+    return name == "bsa" or (family == "hard" and options == GAUSSIAN)
 
 
 def engines_for(name, problem):
-    """An ablation is not compiled for logistic regression: half a minute for each."""
+    """Not compiled, half a minute for each: ablations for logistic regression, and real data.
+
+    `test_real_families` has one exact and one random solver on real data on both engines.
+    """
+    if problem.name in OPTIONS:
+        return ("torch",)
     ablation = solvers.get(name).guarantee.startswith("an ablation")
     return ("torch",) if ablation and problem.name == "logistic" else problem.engines
 
 
 def case(solver_name, family, seed=1, **options):
-    chosen = {**SMALL.get(family, {}), **options}
+    chosen = {**SMALL.get(family, {}), **OPTIONS.get(family, {}), **options}
     problem = problems.make(family, kappa=KAPPA, seed=seed, **chosen)
     solver = solvers.get(solver_name)
     return problem, solver, params_for(solver, problem, "theory", {}, 1e-2)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from devices import EVERY, EXACT, LOOKS_OR_COUNTS_STEPS, NOISY, SMALL, agree_in_law
 from noisy import NOISES
+from tiny_data import OPTIONS
 
 import bilevel_core as bl
 import problems
@@ -30,7 +31,8 @@ def eager(work, rehearse, generators, device):
 
 
 def session(name, family, noise=None, batch=4, device="cuda", record=None):
-    solver, options = solvers.get(name), NOISES[noise] if noise else {}
+    solver = solvers.get(name)
+    options = OPTIONS.get(family, {}) | (NOISES[noise] if noise else {})
     instances = [problems.make(family, kappa=4.0, seed=b, **options) for b in range(batch)]
     if name in SMALL:
         params = solver.Params(**SMALL[name])
@@ -46,7 +48,7 @@ def test_a_device_adds_like_the_host():
     assert total == 45.0
 
 
-@pytest.mark.parametrize("family", ["quadratic", "hard", "ramp"])
+@pytest.mark.parametrize("family", ["quadratic", "hard", "ramp", "hypercleaning"])
 @pytest.mark.parametrize("name", EXACT)
 def test_counts_and_iterates_are_those_of_the_cpu(name, family):
     on_cpu, on_gpu = (session(name, family, device=device) for device in ("cpu", "cuda"))

@@ -91,3 +91,13 @@ def test_functions_of_torch_have_a_spectrum_too():
     )
     found = spectrum(made, made.x0, made.y0, 1e-6)
     assert (found.smallest, found.largest) == pytest.approx((1.0, 60.0), rel=1e-9)
+
+
+def test_the_error_is_that_of_the_vector():
+    """Temple: residual^2 >= (value - end)(next - value), where value lies between the two."""
+    made = problems.make("quadratic", kappa=1e4, dim=400, spectrum="uniform")
+    values = np.linalg.eigvalsh(matrices(made, made.x0, made.y0)[0])
+    found = spectrum(made, made.x0, made.y0, tolerance=0.3)
+    above_end = found.smallest - values[0]
+    assert 1e-13 < above_end < 0.5 * (values[1] - values[0])
+    assert found.smallest_error**2 >= above_end * (values[1] - found.smallest)

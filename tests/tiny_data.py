@@ -12,6 +12,8 @@ DIGITS = {"train": 60, "t10k": 20}
 WORDS = ("the", "of", "gun", "car", "cell", "orbit", "window", "puck", "priest", "chip", "key")
 POSTS = {"train": 26, "test": 9}
 CLASSES = 3
+OPTIONS = {"hypercleaning": {"samples": 30, "held": 20}, "newsgroups": {}}
+"""Options of the families on real data, small enough for these contents."""
 
 
 def idx(array):
