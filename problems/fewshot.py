@@ -23,9 +23,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from bilevel_core.arrays import Array
 from bilevel_core.constants import Constants
@@ -48,6 +48,9 @@ from problems.fewshot_data import (
     query_features,
     support_features,
 )
+
+if TYPE_CHECKING:
+    import torch
 
 RIDGE = 0.1
 """Where no kappa is asked for: kappa = 43.5."""
@@ -125,6 +128,8 @@ def meta_batch(data: FewShotData, support: np.ndarray, query: np.ndarray) -> Few
     """
     if isinstance(data.support, np.ndarray):
         return data._replace(support=images_of(support), query=images_of(query))
+    import torch
+
     device = data.support.device
     return data._replace(
         support=torch.as_tensor(images_of(support), device=device),

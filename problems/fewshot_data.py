@@ -6,14 +6,16 @@ A meta-batch is T tasks; each task has C classes ("ways") with the same number o
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 
 from bilevel_core.errors import InputError
 from problems import fewshot_backbone, fewshot_head
 from problems.fewshot_backbone import Shape
+
+if TYPE_CHECKING:
+    import torch
 
 
 class Kept:
@@ -36,6 +38,8 @@ class Kept:
 
     def at(self, role: str, shape: Shape, x: Any, images: Any) -> tuple[Any, Any]:
         """(leaf x (p,), features (n, F) as a node of its graph) of images (T, n/T, c, h, w)."""
+        import torch
+
         known = self._known.get(role)
         if known is None or known[0] is not x or known[1] != x._version or known[2] is not images:
             with torch.enable_grad():
@@ -108,6 +112,8 @@ def pull_query(data: FewShotData, x: Any, cotangent: torch.Tensor, out: Any) -> 
 def _pull(
     data: FewShotData, role: str, images: Any, x: Any, cotangent: torch.Tensor, out: Any
 ) -> None:
+    import torch
+
     leaf, features = data.kept.at(role, data.shape, x, images)
     # The constant feature comes last and depends on nothing.
     (gradient,) = torch.autograd.grad(

@@ -17,20 +17,22 @@ task: (T, n, F) with (T, C, F), and no array is larger than Z.
 
 from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING
 
-Tensor = torch.Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def with_constant(features: Tensor, tasks: int) -> Tensor:
     """Z (T, n, F + 1) from the features (T n, F) of all tasks' images: a 1 comes last."""
-    ones = features.new_ones((features.shape[0], 1))
-    return torch.cat((features, ones), 1).unflatten(0, (tasks, -1))
+    Z = features.new_ones((features.shape[0], features.shape[1] + 1))
+    Z[:, :-1] = features
+    return Z.unflatten(0, (tasks, -1))
 
 
 def logits(Z: Tensor, Y: Tensor) -> Tensor:
     """Z Y' a task: (T, n, C)."""
-    return torch.bmm(Z, Y.mT)
+    return Z @ Y.mT
 
 
 def cross_entropies(scores: Tensor) -> Tensor:
@@ -50,25 +52,25 @@ def loss(Z: Tensor, Y: Tensor, weight: float, ridge: float) -> Tensor:
 
 def gradient(Z: Tensor, Y: Tensor, weight: float, ridge: float) -> Tensor:
     """grad_Y, (T, C, F)."""
-    return torch.bmm(_residuals(Z, Y).mT, Z).mul_(weight).add_(Y, alpha=2.0 * ridge)
+    return (_residuals(Z, Y).mT @ Z).mul_(weight).add_(Y, alpha=2.0 * ridge)
 
 
 def hessian_product(Z: Tensor, Y: Tensor, V: Tensor, weight: float, ridge: float) -> Tensor:
     """(grad_YY) V, (T, C, F)."""
     changes = _changes(logits(Z, Y).softmax(-1), logits(Z, V))
-    return torch.bmm(changes.mT, Z).mul_(weight).add_(V, alpha=2.0 * ridge)
+    return (changes.mT @ Z).mul_(weight).add_(V, alpha=2.0 * ridge)
 
 
 def cotangent(Z: Tensor, Y: Tensor, weight: float) -> Tensor:
     """grad_Z, (T, n, F)."""
-    return weight * torch.bmm(_residuals(Z, Y), Y)
+    return weight * (_residuals(Z, Y) @ Y)
 
 
 def product_cotangent(Z: Tensor, Y: Tensor, V: Tensor, weight: float) -> Tensor:
     """grad_Z of <grad_Y, V>, (T, n, F)."""
     P = logits(Z, Y).softmax(-1)
     changes = _changes(P, logits(Z, V))
-    return torch.bmm(_take_labels(P), V).add_(torch.bmm(changes, Y)).mul_(weight)
+    return (_take_labels(P) @ V).add_(changes @ Y).mul_(weight)
 
 
 def _at_labels(scores: Tensor) -> Tensor:
