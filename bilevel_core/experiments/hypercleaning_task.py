@@ -25,7 +25,7 @@ from problems import hypercleaning, metrics
 from problems.datasets.mnist import CLASSES
 from problems.softmax_dense_samples import replaced
 
-STEPS = {"alpha": (0.01, 0.05, 0.25, 1.0), "beta": (0.1, 3.0, 100.0, 3000.0)}
+STEPS = {"alpha": (0.01, 0.05, 0.25, 1.0, 4.0), "beta": (0.1, 3.0, 100.0, 3e3, 1e5)}
 """The step sizes of y and x that every method is tuned on: batches of 1 need small ones of y, as
 ||z||^2 is about 100; grad Phi is of order 1/n, and what a batch of 1 says of it of order 1."""
 ABLATED = ("aid_fp", "itd_bio")
@@ -40,7 +40,7 @@ class Settings:
     samples: int = 20_000  # for training
     held: int = 5_000  # for validation
     dataset: str = "mnist"
-    inner_steps: int = 20  # D of the methods that read all samples
+    inner_steps: int = 10  # D of the methods that read all samples
     linear_steps: int = 3  # N, Q or b - 1: Hessian products
     batch_steps: int = 200  # D of stocBiO
     batch: int = 50  # of stocBiO
@@ -161,7 +161,7 @@ EXPERIMENT = Experiment(
     profiles={
         "quick": Profile(
             scenarios=scenarios(samples=5_000, held=2_000),
-            budget=Budget("samples", 3_000_000, 100_000),
+            budget=Budget("samples", 2_000_000, 30_000),
             points=30,
             seeds=(0, 1, 2),
             tuning_share=0.2,
