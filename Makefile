@@ -94,7 +94,7 @@ done
 endef
 
 .PHONY: experiments
-experiments: $(READY)  ## train on real data, quick profile (about 25 minutes on 2 cores; DATA=folder)
+experiments: $(READY)  ## train on real data, quick profile (about 35 minutes on 2 cores; DATA=folder)
 	$(call train,quick,)
 	$(call place)
 

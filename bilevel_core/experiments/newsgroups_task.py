@@ -24,8 +24,8 @@ from problems import metrics, newsgroups
 from problems.softmax_sparse_samples import SoftmaxSparseReplacedData
 
 STEPS = {"alpha": (1.0, 10.0, 30.0, 100.0, 300.0), "beta": (1e2, 1e4)}
-"""The step sizes of y and x that every method is tuned on: 2/L is about 100 for all posts, and 4 for
-a single one, which is what batches of 1 need."""
+"""The step sizes of y and x that every method is tuned on: 2/L is about 100 for all posts, 4 for
+one, which is what batches of 1 need."""
 
 
 @dataclasses.dataclass(frozen=True)
