@@ -141,16 +141,19 @@ def _scale(row: Sequence[Axes]) -> None:
 
 def _limit(axes: Axes, columns: Sequence[Column], metric: Metric) -> None:
     """Cut off losses above where the runs start: one run that has gone astray would hide all."""
-    starts = [
-        record.curve[0]["metrics"].get(metric.name)
+    curves = [
+        [point["metrics"][metric.name] for point in record.curve if metric.name in point["metrics"]]
         for column in columns
         for series in column.series
         for record in series.records
-        if record.curve
     ]
-    known = [value for value in starts if value is not None]
-    if known and not metric.rises and axes.get_ylim()[1] > HEADROOM * max(known):
-        axes.set_ylim(top=HEADROOM * max(known))
+    known = [curve for curve in curves if curve]
+    if not known or metric.rises:
+        return
+    top = HEADROOM * max(curve[0] for curve in known)
+    if axes.get_ylim()[1] > top:
+        lowest = min(min(curve) for curve in known)
+        axes.set_ylim(lowest - 0.05 * (top - lowest), top)
 
 
 def _rows(title: str, series: Series, axis: str, found: Band) -> list[dict[str, object]]:

@@ -23,7 +23,7 @@ from bilevel_core.experiments.task import Task
 from problems import metrics, newsgroups
 from problems.softmax_sparse_samples import SoftmaxSparseReplacedData
 
-STEPS = {"alpha": (1.0, 10.0, 30.0, 100.0, 300.0), "beta": (1e2, 1e4)}
+STEPS = {"alpha": (1.0, 10.0, 100.0, 300.0), "beta": (10.0, 1e3, 1e5)}
 """The step sizes of y and x that every method is tuned on: 2/L is about 100 for all posts, 4 for
 one, which is what batches of 1 need."""
 
@@ -95,10 +95,10 @@ EXPERIMENT = Experiment(
     profiles={
         "quick": Profile(
             scenarios=(Scenario("all", "20 Newsgroups", Settings()),),
-            budget=Budget("samples", 1_200_000, 100),
+            budget=Budget("samples", 1_500_000, 200),
             points=15,
             seeds=(0, 1, 2),
-            tuning_share=0.4,
+            tuning_share=0.25,
             tuning_points=5,
         ),
         "full": Profile(
