@@ -94,16 +94,15 @@ done
 endef
 
 .PHONY: experiments
-experiments: $(READY)  ## train on real data, quick profile (about 35 minutes on 2 cores; DATA=folder)
+experiments: $(READY)  ## train on real data, quick profile (at most 25 minutes on 2 cores; DATA=folder)
 	$(call train,quick,)
-	$(call place)
 
 define place
 @$(if $(DATA),BILEVEL_DATA='$(DATA)') $(PY) -m benchmarks.conditioning results/experiments/conditioning
 endef
 
 .PHONY: conditioning
-conditioning: $(READY)  ## condition numbers of the real tasks, on the measured curves (DATA=folder)
+conditioning: $(READY)  ## condition numbers of the real tasks, on the measured curves (10 minutes; DATA=folder)
 	$(call place)
 
 .PHONY: experiments-full

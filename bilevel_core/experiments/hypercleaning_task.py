@@ -25,9 +25,10 @@ from problems import hypercleaning, metrics
 from problems.datasets.mnist import CLASSES
 from problems.softmax_dense_samples import replaced
 
-STEPS = {"alpha": (0.01, 0.05, 0.25, 1.0, 4.0), "beta": (0.1, 3.0, 100.0, 3e3, 1e5)}
+STEPS = {"alpha": (0.005, 0.05, 1.0, 4.0), "beta": (0.1, 100.0, 3e3, 1e5, 3e6)}
 """The step sizes of y and x that every method is tuned on: batches of 1 need small ones of y, as
-||z||^2 is about 100; grad Phi is of order 1/n, and what a batch of 1 says of it of order 1."""
+||z||^2 is about 100, and 2/L is about 1 for all images; grad Phi is of order 1/n, and what a batch
+of 1 says of it of order 1."""
 ABLATED = ("aid_fp", "itd_bio")
 """Methods of the ablation."""
 
@@ -161,7 +162,7 @@ EXPERIMENT = Experiment(
     profiles={
         "quick": Profile(
             scenarios=scenarios(samples=5_000, held=2_000),
-            budget=Budget("samples", 2_000_000, 30_000),
+            budget=Budget("samples", 2_000_000, 15_000),
             points=30,
             seeds=(0, 1, 2),
             tuning_share=0.2,
