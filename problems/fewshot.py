@@ -48,6 +48,7 @@ from problems.fewshot_data import (
     query_features,
     support_features,
 )
+from problems.replacing import in_place_of
 
 if TYPE_CHECKING:
     import torch
@@ -126,14 +127,9 @@ def meta_batch(data: FewShotData, support: np.ndarray, query: np.ndarray) -> Few
 
     They are in the library and on the device of the old ones.
     """
-    if isinstance(data.support, np.ndarray):
-        return data._replace(support=images_of(support), query=images_of(query))
-    import torch
-
-    device = data.support.device
     return data._replace(
-        support=torch.as_tensor(images_of(support), device=device),
-        query=torch.as_tensor(images_of(query), device=device),
+        support=in_place_of(data.support, images_of(support)),
+        query=in_place_of(data.query, images_of(query)),
     )
 
 

@@ -114,7 +114,9 @@ def test_refreshing_draws_the_tasks_of_the_step_and_starts_heads_anew(made):
 
 def test_a_refreshed_meta_batch_stays_in_its_library(made):
     data, state = made.problem.data, walked(made, "ba", 1)[0]
-    tensors = data._replace(support=torch.as_tensor(data.support))
+    tensors = data._replace(
+        support=torch.as_tensor(data.support), query=torch.as_tensor(data.query)
+    )
     assert isinstance(made.refresh(data, state, 1)[0].support, np.ndarray)
     assert isinstance(made.refresh(tensors, state, 1)[0].query, torch.Tensor)
 

@@ -1,9 +1,12 @@
 """Figures: the files, and that what is drawn is what the frame says."""
 
+import io
+
 import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from report_frames import EPSS, KAPPAS, SEEDS, frame, miss
 
 from bilevel_core import report
@@ -11,6 +14,7 @@ from bilevel_core.errors import InputError
 from bilevel_core.report import collapses, counts, groups, heat
 from bilevel_core.report.entries import entries
 from bilevel_core.report.points import held, points, worst
+from bilevel_core.report.saving import raster
 from bilevel_core.report.style import MARKS, short
 
 
@@ -52,6 +56,18 @@ def test_fonts_are_embedded_as_outlines_and_bytes_repeat(tmp_path):
     pdf = first["hard-sharp-average-counts-kappa.pdf"]
     assert b"/Type3" not in pdf
     assert b"/FontFile2" in pdf
+
+
+def test_pngs_have_a_palette_that_keeps_their_colours_and_their_resolution():
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2, 1))
+    axes = figure.subplots()
+    axes.fill_between([0, 1], [0, 0], [1, 1], color="#d55e00")
+    with matplotlib.rc_context({"savefig.dpi": 160}), Image.open(io.BytesIO(raster(figure))) as png:
+        assert (png.mode, png.size) == ("P", (320, 160))
+        assert png.info["dpi"] == pytest.approx((160, 160), abs=0.1)
+        assert png.convert("RGB").getpixel((160, 80)) == pytest.approx((0xD5, 0x5E, 0), abs=2)
 
 
 def test_drawing_leaves_matplotlib_as_it_was(tmp_path):

@@ -2,11 +2,13 @@
 
 import dataclasses
 import importlib
+import inspect
 import os
 import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -250,6 +252,17 @@ def test_workers_measure_the_same_as_this_process(specification, reference, tmp_
     summary = sweep(load(specification), tmp_path, jobs=2)
     assert (summary.computed, summary.statuses) == (RUNS, {"ok": RUNS})
     assert outcomes(tmp_path) == outcomes(reference)
+
+
+def test_renewal_of_a_worker_is_no_warning(recwarn):
+    from joblib.externals.loky import process_executor
+
+    told = "A worker stopped while some jobs were given to the "
+    assert f'"{told}"' in inspect.getsource(process_executor)
+    with executors.quiet_renewal():
+        warnings.warn(told, UserWarning, stacklevel=1)
+        warnings.warn("anything else", UserWarning, stacklevel=1)
+    assert [str(warning.message) for warning in recwarn] == ["anything else"]
 
 
 def test_outcome_leaves_out_only_circumstances(reference):

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bilevel_core.environment import environment
+from bilevel_core.report.saving import raster
 from bilevel_core.report.style import GUIDE, RC
-from bilevel_core.sweep.atomic import write_text
+from bilevel_core.sweep.atomic import write_bytes, write_text
 
 INTRODUCTION = """# Speed, beside JAX and NumPy
 
@@ -194,4 +195,4 @@ def _figure(rows: list[dict[str, Any]], path: Path) -> None:
         )
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
-        figure.savefig(path)
+        write_bytes(path, raster(figure))

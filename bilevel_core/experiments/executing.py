@@ -22,7 +22,7 @@ from bilevel_core.fingerprint import fingerprint
 from bilevel_core.oracle import family_functions
 from bilevel_core.sampled import sampled_functions
 from bilevel_core.solvers import Solver, get, make_params
-from bilevel_core.sweep.executors import WorkerDiedError, pin_torch, prepare_worker
+from bilevel_core.sweep.executors import WorkerDiedError, pin_torch, prepare_worker, quiet_renewal
 
 
 class Job(NamedTuple):
@@ -123,7 +123,7 @@ def _in_workers(jobs: Sequence[Job], processes: int) -> Iterator[Ending]:
     parent = os.getpid()
     tasks = (delayed(_execute_for)(parent, job) for job in jobs)
     try:
-        with parallel_config(backend="loky", n_jobs=processes, inner_max_num_threads=1):
+        with quiet_renewal(), parallel_config("loky", n_jobs=processes, inner_max_num_threads=1):
             with interrupts.ignored():
                 results = Parallel(return_as="generator_unordered", batch_size=1)(tasks)
             yield from results

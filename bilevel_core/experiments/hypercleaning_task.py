@@ -23,6 +23,7 @@ from bilevel_core.experiments.methods import Sizes, full_batch, stochastic
 from bilevel_core.experiments.task import Method, Task
 from problems import hypercleaning, metrics
 from problems.datasets.mnist import CLASSES
+from problems.replacing import in_place_of, on_host
 from problems.softmax_dense_samples import replaced
 
 STEPS = {"alpha": (0.005, 0.05, 1.0, 4.0), "beta": (0.1, 100.0, 3e3, 1e5, 3e6)}
@@ -108,12 +109,13 @@ def corrupted_again(
 ) -> tuple[Any, Any]:
     """The labels before outer step k: `visits` times, a share of them is shifted by 1..9."""
     random = np.random.default_rng([seed, k])
-    labels = data.wrapped.labels
+    labels = on_host(data.wrapped.labels).ravel()
     for _ in range(visits):
         wrong = random.random(labels.size) < share
         shifts = random.integers(1, CLASSES, labels.size)
         labels = np.where(wrong, (labels + shifts) % CLASSES, labels)
-    return data._replace(wrapped=data.wrapped._replace(labels=labels)), state
+    corrupted = in_place_of(data.wrapped.labels, labels)
+    return data._replace(wrapped=data.wrapped._replace(labels=corrupted)), state
 
 
 def methods(settings: Settings, mu: float) -> tuple[Method, ...]:

@@ -94,7 +94,7 @@ EXPERIMENT = Experiment(
     task=task,
     profiles={
         "quick": Profile(
-            # Fewer inner steps of HOAG at most: with 100, one outer step costs more than the budget.
+            # HOAG takes fewer inner steps: 100 would cost more than the budget in one outer step.
             scenarios=(Scenario("all", "20 Newsgroups", Settings(most=30)),),
             budget=Budget("samples", 1_000_000, 100),
             points=15,

@@ -14,6 +14,7 @@ import os
 import re
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,11 +121,19 @@ def _pool(directory: Path, configs: list[RunConfig], jobs: int) -> Iterator[Outc
 
     parent = os.getpid()
     tasks = (delayed(_work_for)(parent, directory, config.to_dict()) for config in configs)
-    with parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
+    with quiet_renewal(), parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
         with interrupts.ignored():
             results = Parallel(return_as="generator_unordered", batch_size=1)(tasks)
         for content, status, reason in results:
             yield Outcome(RunConfig.from_dict(content), status, reason)
+
+
+@contextlib.contextmanager
+def quiet_renewal() -> Iterator[None]:
+    """No warning where joblib renews a worker whose memory has grown: no run is lost by it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        yield
 
 
 def _stored_since(started: float, directory: Path, pending: dict[str, RunConfig]) -> list[Outcome]:
