@@ -216,6 +216,21 @@ def test_equal_scores_are_decided_by_order_and_edges_are_told():
     assert (none["chosen"], none["at_edge"]) == (None, [])
 
 
+@pytest.mark.parametrize(
+    ("scores", "beta"),
+    [
+        ((2.0, 2.0 / 1.004, 2.0), 1e-4),  # close: the first
+        ((2.0, 2.0 / 1.006, 2.0), 0.2),
+        ((None, 2.0, 2.0 / 1.004), 0.2),
+        ((-2.0, -2.004, -2.1), 1e3),
+    ],
+)
+def test_of_scores_that_are_close_the_first_is_chosen(scores, beta):
+    method = toy_experiment.task(toy_experiment.Settings(), 0).methods[0]
+    runs = [curve([score]) for score in scores]
+    assert tuning.result(method, runs, "loss")["chosen"] == {"beta": beta}
+
+
 def test_bands_are_medians_over_what_all_seeds_cover():
     def seed(xs, ys):
         record = curve([0.0, *ys])

@@ -44,8 +44,8 @@ EXPERIMENT = Experiment(
     profiles={
         "quick": Profile(
             scenarios=scenarios(QUICK),
-            budget=Budget("samples", 60_000, 120),
-            points=8,
+            budget=Budget("samples", 100_000, 250),
+            points=10,
             seeds=(0, 1, 2),
             tuning_share=0.2,
             tuning_points=4,

@@ -164,7 +164,7 @@ EXPERIMENT = Experiment(
     profiles={
         "quick": Profile(
             scenarios=scenarios(samples=5_000, held=2_000),
-            budget=Budget("samples", 2_000_000, 15_000),
+            budget=Budget("samples", 2_000_000, 30_000),
             points=30,
             seeds=(0, 1, 2),
             tuning_share=0.2,

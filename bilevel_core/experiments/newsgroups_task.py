@@ -23,7 +23,7 @@ from bilevel_core.experiments.task import Task
 from problems import metrics, newsgroups
 from problems.softmax_sparse_samples import SoftmaxSparseReplacedData
 
-STEPS = {"alpha": (1.0, 10.0, 30.0, 100.0), "beta": (100.0, 1e4)}
+STEPS = {"alpha": (1.0, 10.0, 100.0, 300.0), "beta": (100.0, 1e4)}
 """The step sizes of y and x that every method is tuned on: 2/L is about 100 for all posts, 4 for
 one, which is what batches of 1 need."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from bilevel_core.experiments.budget import Budget
 from bilevel_core.experiments.experiment import TUNING_SEED, Experiment, Metric, Profile
 from bilevel_core.experiments.running import Done
+from bilevel_core.experiments.tuning import CLOSE
 from bilevel_core.report.style import short
 from bilevel_core.sweep import atomic
 
@@ -43,8 +44,9 @@ def _preamble(profile: Profile) -> str:
         f"Budget of a run: {_budget(profile.budget)}. Median over {len(profile.seeds)} seeds "
         f"({', '.join(map(str, profile.seeds))}), in brackets the least and the most, at the last "
         f"evaluation. An exact call costs as many samples as its sum has terms. Every point of the "
-        f"grid was run once on seed {TUNING_SEED} with {_budget(part)}; * marks a chosen value at "
-        "an edge of its grid. Seconds are of outer steps alone, of the machine that ran them."
+        f"grid was run once on seed {TUNING_SEED} with {_budget(part)}; of scores within "
+        f"{CLOSE:.1%} of the lowest the one of the smallest steps is chosen; * marks a chosen value "
+        "at an edge of its grid. Seconds are of outer steps alone, of the machine that ran them."
     )
 
 

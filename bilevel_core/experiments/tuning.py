@@ -2,8 +2,9 @@
 
 Each point of a method's grid is run on one seed that no reported run has, with a fixed share of the
 reported budget; its score is the mean of the objective, from validation data, over the last few
-evaluations.  The lowest score wins, the first in the grid's order where several are equal; a run
-that diverged, or has no such value, has no score.
+evaluations.  The lowest score wins; of scores so close to it that they say nothing, the first in
+the grid's order, which has small steps first.  A run that diverged, or has no such value, has no
+score.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from typing import Any
 from bilevel_core.experiments.experiment import SCORED
 from bilevel_core.experiments.task import Method
 from bilevel_core.experiments.trial import TrialRecord
+
+CLOSE = 0.005
+"""Scores at most this share above the lowest are as good: where the outer step makes no difference
+in a short run, the largest would be chosen by chance, and be too large for a long one."""
 
 
 def grid(method: Method) -> list[dict[str, float]]:
@@ -43,13 +48,13 @@ def result(method: Method, runs: Sequence[TrialRecord], objective: str) -> dict[
         }
         for point, run in zip(grid(method), runs, strict=True)
     ]
-    scored = [point for point in points if point["score"] is not None]
-    best = min(scored, key=lambda point: point["score"])["point"] if scored else None
+    best = chosen(points)
     return {
         "method": method.name,
         "solver": method.solver,
         "objective": objective,
         "scored": SCORED,
+        "close": CLOSE,
         "grid": {name: list(values) for name, values in method.grid.items()},
         "seed": runs[0].trial.seed,
         "budget": runs[0].trial.budget._asdict(),
@@ -58,6 +63,19 @@ def result(method: Method, runs: Sequence[TrialRecord], objective: str) -> dict[
         "at_edge": [] if best is None else edges(method, best),
         "cost": total_cost(run.spent for run in runs),
     }
+
+
+def chosen(points: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
+    """The first point whose score is the lowest, or close to it; None where none has a score."""
+    scores = [point["score"] for point in points if point["score"] is not None]
+    if not scores:
+        return None
+    lowest = min(scores)
+    good = lowest + CLOSE * abs(lowest)
+    found: dict[str, float] = next(
+        point["point"] for point in points if point["score"] is not None and point["score"] <= good
+    )
+    return found
 
 
 def edges(method: Method, point: Mapping[str, float]) -> list[str]:
