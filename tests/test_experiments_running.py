@@ -192,17 +192,18 @@ def test_a_run_that_raises_ends_in_a_status(tmp_path, monkeypatch):
 
 
 def curve(values, status="ok"):
-    points = [{"metrics": {"loss": value}} for value in values]
+    """The record of a run that was looked at after each sample."""
+    points = [{"metrics": {"loss": value}, "spent": i} for i, value in enumerate(values)]
     trial = Trial("toy", "s", {}, "m", "m", {}, 0, PROFILE.budget, 1, "torch")
-    total = {"calls": {"hvp": 2}, "spent": 3, "seconds": 0.5}
+    total = {"calls": {"hvp": 2}, "spent": len(values) - 1, "seconds": 0.5}
     return TrialRecord(trial, status, "", total, points, {}, {}, "")
 
 
-def test_scores_are_means_of_the_last_and_failures_never_win():
+def test_scores_are_means_of_the_second_half_and_failures_never_win():
     method = toy_experiment.task(toy_experiment.Settings(), 0).methods[0]
-    runs = [curve([9, 3, 3, 3]), curve([0, 1, 2, 3]), curve([0, 0, 0], "diverged")]
+    runs = [curve([9, 3, 3, 3]), curve([0, 1, 2, 2.5]), curve([0] * 4, "diverged")]
     found = tuning.result(method, runs, "loss")
-    assert [point["score"] for point in found["points"]] == [3.0, 2.0, None]
+    assert [point["score"] for point in found["points"]] == [3.0, 2.25, None]
     assert found["chosen"] == {"beta": 0.2}
     assert found["cost"] == {"calls": 6, "samples": 9, "seconds": 1.5}
 
@@ -214,6 +215,13 @@ def test_equal_scores_are_decided_by_order_and_edges_are_told():
     assert found["at_edge"] == ["beta"]
     none = tuning.result(method, [curve([None])] * 3, "loss")
     assert (none["chosen"], none["at_edge"]) == (None, [])
+
+
+def test_a_run_of_few_long_steps_is_not_scored_by_its_start():
+    assert curve([9.0, 1.0]).late("loss") == 1.0
+    assert curve([9.0, 2.0, 1.0]).late("loss") == 1.5
+    assert curve([9.0, 2.0, 1.0], "diverged").late("loss") is None
+    assert curve([9.0, 2.0, None]).late("loss") is None
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from bilevel_core.experiments.task import Task
 
 TUNING_SEED = 10_007
 """The seed that step sizes are tuned on; no reported run may have it."""
-SCORED = 3
-"""Evaluations at the end of a tuning run whose mean is its score."""
 
 
 class Scenario(NamedTuple):

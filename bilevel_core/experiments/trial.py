@@ -88,14 +88,25 @@ class TrialRecord:
             "seconds": total["seconds"] if total else 0.0,
         }
 
-    def final(self, metric: str, last: int = 1) -> float | None:
-        """The mean of a metric over the last evaluations; None where the run has no such value.
+    def final(self, metric: str) -> float | None:
+        """A metric at the last evaluation; None where the run has no such value.
 
         A run that diverged or failed has none.
         """
-        if self.status not in ("ok", "censored") or not self.curve:
+        return self._mean(metric, self.curve[-1:])
+
+    def late(self, metric: str) -> float | None:
+        """The mean of a metric over the evaluations in the second half of what the run has spent.
+
+        None as in `final`.
+        """
+        half = self.spent["samples"] / 2
+        return self._mean(metric, [point for point in self.curve if point["spent"] >= half])
+
+    def _mean(self, metric: str, points: list[dict[str, Any]]) -> float | None:
+        if self.status not in ("ok", "censored") or not points:
             return None
-        values = [point["metrics"].get(metric) for point in self.curve[-last:]]
+        values = [point["metrics"].get(metric) for point in points]
         known = [value for value in values if value is not None]
         return sum(known) / len(known) if len(known) == len(values) else None
 

@@ -1,9 +1,9 @@
 """Step sizes by one procedure for all methods: every point of the grid gets the same budget.
 
 Each point of a method's grid is run on one seed that no reported run has, with a fixed share of the
-reported budget; its score is the mean of the objective, from validation data, over the last few
-evaluations.  The lowest score wins; of scores so close to it that they say nothing, the first in
-the grid's order, which has small steps first.  A run that diverged, or has no such value, has no
+reported budget; its score is the mean of the objective, from validation data, over the second half
+of what it spent.  The lowest score wins; of scores so close to it that they say nothing, the first
+in the grid's order, which has small steps first.  A run that diverged, or has no such value, has no
 score.
 """
 
@@ -13,7 +13,6 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bilevel_core.experiments.experiment import SCORED
 from bilevel_core.experiments.task import Method
 from bilevel_core.experiments.trial import TrialRecord
 
@@ -40,7 +39,7 @@ def result(method: Method, runs: Sequence[TrialRecord], objective: str) -> dict[
     points: list[dict[str, Any]] = [
         {
             "point": point,
-            "score": run.final(objective, SCORED),
+            "score": run.late(objective),
             "status": run.status,
             "reason": run.reason,
             **run.spent,
@@ -53,7 +52,6 @@ def result(method: Method, runs: Sequence[TrialRecord], objective: str) -> dict[
         "method": method.name,
         "solver": method.solver,
         "objective": objective,
-        "scored": SCORED,
         "close": CLOSE,
         "grid": {name: list(values) for name, values in method.grid.items()},
         "seed": runs[0].trial.seed,
