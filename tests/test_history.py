@@ -13,10 +13,12 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from browser import browser  # noqa: F401
 
+import bilevel_core
 from benchmarks.asv_history import __main__ as command
 from benchmarks.asv_history import commits, files, guard
 from benchmarks.asv_history.publish import NARROW, WIDER, publish
@@ -135,6 +137,12 @@ def test_a_count_is_a_plain_number_and_a_failure_says_why():
     reason = counts._numbers_or_reason("no_such_solver")
     with pytest.raises(RuntimeError, match="no solver 'no_such_solver'"):
         counts.track_hv({"no_such_solver": reason}, "no_such_solver")
+
+
+def test_a_run_that_failed_has_no_counts(monkeypatch):
+    ended = SimpleNamespace(status="failed", reason="no such luck")
+    monkeypatch.setattr(bilevel_core, "run", lambda *_, **__: ended)
+    assert counts._numbers_or_reason("aid_bio") == "RuntimeError: no such luck"
 
 
 def test_a_biased_solver_does_not_get_there_and_its_steps_are_counted():

@@ -89,14 +89,20 @@ def _numbers(name: str) -> dict[str, float]:
     import problems
     from bilevel_core import solvers
 
+    def made(eps: float, longest: int) -> Any:
+        run = bl.run(problem, name, eps, "sharp", max_outer=longest, **seeds)
+        if run.status == "failed":  # its ledger says nothing
+            raise RuntimeError(run.reason)
+        return run
+
     is_random = solvers.get(name).is_random
     problem = problems.make("hard", kappa=KAPPA, **(NOISE if is_random else {}))
     seeds = {"noise_seeds": [0]} if is_random else {}
-    run = bl.run(problem, name, EPS, "sharp", max_outer=LONGEST, **seeds)
+    run = made(EPS, LONGEST)
     slots = ("gc_f", "gc_g", "jv", "hv")
     to_eps: dict[str, float] = {"outer": math.nan, **dict.fromkeys(slots, math.nan)}
     if run.status == "ok":
         counts = run.counts(EPS)
         to_eps = {"outer": int(run.outer(EPS)), **{slot: int(counts[slot]) for slot in slots}}
-    steps = bl.run(problem, name, FAR, "sharp", max_outer=STEPS, **seeds)
+    steps = made(FAR, STEPS)
     return to_eps | {"steps": int(sum(steps.passes[0]["spent"].values()))}
