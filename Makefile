@@ -161,7 +161,7 @@ PORT ?= 8000
 HISTORY := $(PY) -m benchmarks.asv_history
 
 .PHONY: history
-history: $(READY)  ## measure this commit, or RANGE=a..b, and publish the history (1 to 5 minutes a commit)
+history: $(READY)  ## measure this commit, or RANGE=a..b, and publish the history (about 5 minutes a commit)
 	@$(HISTORY) record $(RANGE) --machine '$(MACHINE)'
 
 .PHONY: history-check
