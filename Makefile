@@ -97,13 +97,9 @@ endef
 experiments: $(READY)  ## train on real data, quick profile (at most 25 minutes on 2 cores; DATA=folder)
 	$(call train,quick,)
 
-define place
-@$(if $(DATA),BILEVEL_DATA='$(DATA)') $(PY) -m benchmarks.conditioning results/experiments/conditioning
-endef
-
 .PHONY: conditioning
 conditioning: $(READY)  ## condition numbers of the real tasks, on the measured curves (10 minutes; DATA=folder)
-	$(call place)
+	@$(if $(DATA),BILEVEL_DATA='$(DATA)') $(PY) -m benchmarks.conditioning results/experiments/conditioning
 
 .PHONY: experiments-full
 experiments-full: $(READY)  ## the same at full size and on more seeds (hours)

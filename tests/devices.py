@@ -13,6 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import problems
 from bilevel_core import solvers
+from bilevel_core.engines import captured
 from bilevel_core.engines.device_streams import open_on_device
 from bilevel_core.engines.torch import TorchSession
 from bilevel_core.policies import params_for
@@ -49,6 +50,16 @@ def session(name, noise=None, family="hard", batch=3, **arguments):
     if solver.is_random:
         arguments = {"noise_seeds": range(batch), "streams": open_on_device} | arguments
     return TorchSession(instances, solver, params, **arguments)
+
+
+def on_meta(opened):
+    """Its solver's step at k on tensors without values, as (oracle, params, state)."""
+    oracle = captured._without_values(opened._oracle)
+    bare = [
+        torch.empty_like(v, device="meta") if isinstance(v, torch.Tensor) else v
+        for v in opened._state
+    ]
+    return oracle, opened._params, type(opened._state)(*bare)
 
 
 class NoNumbers(TorchFunctionMode):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from devices import EVERY, LOOKS_OR_COUNTS_STEPS, no_copies, session
+from devices import EVERY, LOOKS_OR_COUNTS_STEPS, no_copies, on_meta, session
 from draws import one_thread  # noqa: F401
 from tape import record_tape
 
@@ -20,7 +20,6 @@ from bilevel_core import looking, solvers
 from bilevel_core.arrays import where
 from bilevel_core.autograd import problem_from_functions
 from bilevel_core.constants import Constants
-from bilevel_core.engines import captured
 from bilevel_core.engines.captured import Later, trial
 from bilevel_core.engines.torch import TorchSession
 
@@ -42,16 +41,6 @@ def test_what_waits_for_a_device_is_seen(function):
     """Otherwise the next test could not fail."""
     with pytest.raises((AssertionError, RuntimeError)), no_copies():
         function(torch.empty(3, device="meta"))
-
-
-def on_meta(opened):
-    """Its solver's step at k on tensors without values, as (oracle, params, state)."""
-    oracle = captured._without_values(opened._oracle)
-    bare = [
-        torch.empty_like(v, device="meta") if isinstance(v, torch.Tensor) else v
-        for v in opened._state
-    ]
-    return oracle, opened._params, type(opened._state)(*bare)
 
 
 FAMILIES = ("hard", "quadratic", "ramp", "chain", "logistic", "hypercleaning")
