@@ -8,6 +8,8 @@ import pytest
 
 import problems
 from bilevel_core.cost import Cost, CostRange
+from bilevel_core.engines.chunk import Chunk
+from bilevel_core.engines.loop import drive
 from bilevel_core.problem import ClosedForms
 from bilevel_core.record import RunConfig
 from bilevel_core.run import execute, make_problem
@@ -211,6 +213,7 @@ SPEEDS = speed_model.Speeds(
     noise_call=1e-8,
     noise_number=1e-8,
     noise_step=4e-6,
+    look=1e-4,
     run=0.01,
     compilation=3.0,
 )
@@ -255,9 +258,34 @@ def test_noise_makes_a_call_longer_by_its_unknowns():
 
 
 def test_a_solver_has_a_factor_of_its_own():
-    slow = SPEEDS._replace(solvers={"aid_bio": 3.0})
-    plain = seconds(CONFIG) - SPEEDS.run
-    assert seconds(CONFIG, slow) - SPEEDS.run == pytest.approx(3.0 * plain)
+    plain, slow = (SPEEDS._replace(look=0.0, solvers=own) for own in ({}, {"aid_bio": 3.0}))
+    expected = 3.0 * (seconds(CONFIG, plain) - SPEEDS.run)
+    assert seconds(CONFIG, slow) - SPEEDS.run == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("outer", [1, 16, 17, 1000, 40_000, 200_000])
+def test_looks_are_the_stretches_that_the_loop_makes(outer):
+    asked_for = []
+
+    class Session:
+        batch = 1
+
+        def advance(self, n):
+            asked_for.append(n)
+            ledgers = np.zeros((n + 1, 1, 2, 1), np.int64)
+            return Chunk(np.ones((n, 1)), ledgers, np.array([True]))
+
+    drive(Session(), (0.1,), "average", outer, None)
+    assert sum(asked_for) == outer
+    assert speed_model.looks(outer) == len(asked_for)
+
+
+def test_a_look_takes_its_time_again_in_every_pass():
+    several, once = (config(solver=name, max_outer=1000) for name in ("itd_bio", "aid_bio"))
+    for asked, passes in ((several, 2), (once, 1)):
+        plain = seconds(asked, SPEEDS._replace(look=0.0), time=1e9)
+        more = seconds(asked, time=1e9) - plain
+        assert more == pytest.approx(passes * speed_model.looks(1000) * SPEEDS.look)
 
 
 def test_a_slower_machine_takes_longer_for_all_of_it():

@@ -19,13 +19,22 @@ import numpy as np
 import bilevel_core as bl
 import problems
 from benchmarks.instrument.solving import NEVER, calls_of
+from bilevel_core.engines.loop import SHORTEST
 from bilevel_core.policies import params_for
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunRecord
 from bilevel_core.solvers import get
 from bilevel_core.sweep import store
 from bilevel_core.sweep.executors import pin_torch
-from bilevel_core.sweep.speed_model import REFERENCE_CALLS, Size, Speed, Speeds, size_of, yardstick
+from bilevel_core.sweep.speed_model import (
+    REFERENCE_CALLS,
+    Size,
+    Speed,
+    Speeds,
+    looks,
+    size_of,
+    yardstick,
+)
 
 ENOUGH = 0.1
 """CPU seconds of a run whose time is taken."""
@@ -194,6 +203,23 @@ def start_and_store() -> float:
         return statistics.median(once() for _ in range(20))
 
 
+def look() -> float:
+    """CPU seconds of a look at a run, from runs whose few steps take next to nothing."""
+    problem = problems.make("hard", kappa=8.0, curvature=3)
+
+    def spent(outer: int) -> float:
+        def once() -> float:
+            started = time.process_time()
+            bl.run(problem, "aid_bio", NEVER, "theory", max_outer=outer)
+            return time.process_time() - started
+
+        once()
+        return min(once() for _ in range(20))
+
+    few, many = SHORTEST, 64 * SHORTEST
+    return (spent(many) - spent(few)) / (looks(many) - looks(few))
+
+
 def compilation() -> float:
     """CPU seconds that a first run takes longer in a new process without compiled code on disk."""
     code = (
@@ -239,6 +265,7 @@ def measure(show: Callable[[str], None]) -> Speeds:
         },
         solvers=factors | of_random,
         **{name: speeds[name] for name in COLUMNS if name not in Speed._fields},
+        look=look(),
         run=start_and_store(),
         compilation=compilation(),
     )

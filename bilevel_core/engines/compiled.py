@@ -17,7 +17,7 @@ from bilevel_core.engines import kernels
 from bilevel_core.engines.arena import empty_arena, open_arena
 from bilevel_core.engines.chunk import Chunk
 from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
-from bilevel_core.engines.specialisation import specialise, specialise_solver
+from bilevel_core.engines.specialisation import code_for, specialise, specialise_solver
 from bilevel_core.oracle import SLOTS, Oracle, family_functions, make_work
 from bilevel_core.problem import Problem
 from bilevel_core.sampled import open_streams, sampled_functions
@@ -107,27 +107,32 @@ class CompiledSession:
             streams = open_streams(data, open_generators(noise_seed, problem.seed))
             functions += sampled_functions(data)
         self._problem = problem
-        self._advance = specialise_solver(advance, solver, params, functions)
         self._oracle = new_oracle(problem, data, streams)
         self._params = params
         self._state = copied(solver.init(problem.x0, problem.y0))
         self._other = copied(self._state)
         self._shapes = known_shapes((self._oracle, self._state))
         self._room = np.empty(0)
+        specialised = specialise_solver(advance, solver, params, functions)
+        self._advance = code_for(specialised, self._arguments(*self._places(0)))
         self._reference = (
             None if problem.closed_forms else _NumericalReference(problem, data, family)
         )
         self.seconds = 0.0
-        self._run(0)
+
+    def _places(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where n steps write their positions, their ledgers, and how far they got."""
+        positions = np.empty((n, self._problem.dim_x))
+        return positions, np.empty((n, 2, len(SLOTS)), np.int64), np.zeros(2, np.int64)
+
+    def _arguments(self, *places: np.ndarray) -> tuple[Any, ...]:
+        """Those of `advance`."""
+        states = self._state, self._other
+        return self._oracle, self._params, *states, self._shapes, self._room, *places
 
     def _run(self, n: int) -> tuple[np.ndarray, np.ndarray]:
-        positions = np.empty((n, self._problem.dim_x))
-        ledgers = np.empty((n, 2, len(SLOTS)), np.int64)
-        done = np.zeros(2, np.int64)
-        self._state = self._advance(
-            self._oracle, self._params, self._state, self._other, self._shapes,
-            self._room, positions, ledgers, done,
-        )  # fmt: skip
+        positions, ledgers, done = self._places(n)
+        self._state = self._advance(*self._arguments(positions, ledgers, done))
         if done[1] > self._room.size:
             self._room = np.empty(done[1])
         return positions[: done[0]], ledgers[: done[0]]

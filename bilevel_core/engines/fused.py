@@ -19,7 +19,7 @@ from bilevel_core.engines.chunk import Chunk, shared_by_all, steps_in_chunk
 from bilevel_core.engines.compiled import copied, plain_data
 from bilevel_core.engines.kernels import solver_step
 from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
-from bilevel_core.engines.specialisation import specialise_solver
+from bilevel_core.engines.specialisation import code_for, specialise_solver
 from bilevel_core.errors import InputError, OneAtATimeError
 from bilevel_core.oracle import SLOTS, Oracle, family_functions, make_work
 from bilevel_core.problem import Problem
@@ -114,22 +114,27 @@ class _Tile:
         self._other = copied(self.state)
         self._shapes = known_shapes((self._oracle, self.state))
         self._room = np.empty(0)
-        self._advance = specialise_solver(advance_tile, solver, params, family_functions(self.data))
-        self.run(0)
+        specialised = specialise_solver(advance_tile, solver, params, family_functions(self.data))
+        self._advance = code_for(specialised, self._arguments(*self._places(0)))
+
+    def _places(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Where n steps write their positions, their ledgers, and how much room was needed."""
+        positions = np.empty((n, *self.state.x.shape))
+        return positions, np.empty((n, 2, len(SLOTS)), np.int64), np.zeros(1, np.int64)
+
+    def _arguments(self, *places: np.ndarray) -> tuple[Any, ...]:
+        """Those of `advance_tile`."""
+        states = self.state, self._other
+        return self._oracle, self._params, *states, self._shapes, self._room, *places
 
     def run(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         """n outer steps: positions (n, p, B) and ledgers (n + 1, 2, slots)."""
-        positions = np.empty((n, *self.state.x.shape))
-        ledgers = np.empty((n + 1, 2, len(SLOTS)), np.int64)
-        ledgers[0] = self._oracle.ledger
-        peak = np.zeros(1, np.int64)
-        self.state = self._advance(
-            self._oracle, self._params, self.state, self._other, self._shapes, self._room,
-            positions, ledgers[1:], peak,
-        )  # fmt: skip
+        before = self._oracle.ledger[None].copy()
+        positions, ledgers, peak = self._places(n)
+        self.state = self._advance(*self._arguments(positions, ledgers, peak))
         if peak[0] > self._room.size:
             self._room = np.empty(peak[0])
-        return positions, ledgers
+        return positions, np.concatenate([before, ledgers])
 
 
 class FusedSession:

@@ -105,3 +105,14 @@ def specialise_solver(
     if kernels.STEPS.setdefault(type(params), solver.step) is not solver.step:
         raise InputError(f"solver {solver.name!r}: its class Params belongs to another solver, too")
     return specialise(loop, [solver.step, *functions])
+
+
+def code_for(specialised: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+    """The code of a specialisation for arguments of just these types, compiled or loaded if need be.
+
+    It does not look at the types again.  Numba tells named tuples apart by the names of their class
+    and parts alone: of two solvers with alike states in a process, each call of the second would
+    take half a millisecond to find out.
+    """
+    code: Callable[..., Any] = specialised.compile(tuple(map(specialised.typeof_pyval, arguments)))
+    return code

@@ -1,11 +1,11 @@
 """What a predicted cost takes in seconds on one core: for order, for progress, and to plan by.
 
-    seconds = outer (step + evaluation) + calls call
+    seconds = outer (step + evaluation) + calls call + looks(outer) look
 
 A call multiplies each part of y (a class of logistic regression, else the whole) by the largest
 matrix of the data; where that gives more numbers than y has, they are scores of samples, and go
 through a loss. Evaluation, which no ledger counts, is part of a step where Phi has closed forms,
-else about `REFERENCE_CALLS` calls.
+else about `REFERENCE_CALLS` calls. A run is looked at after 16 steps, and then ever less often.
 
 What a call and a step take was measured once (`benchmarks/calibrate.py` writes speeds.json), on a
 machine that took so long for a `yardstick`; another machine is taken to be faster or slower at all
@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bilevel_core.engines.loop import LONGEST, SHORTEST
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig
 from bilevel_core.sweep.cost_model import Prediction, passes
@@ -48,8 +49,9 @@ class Speeds(NamedTuple):
     yardstick: of `yardstick` there; multiplication, row, loss: of a product of two numbers within a
     call, of a row of its matrix, of a score of a sample and class; noise_call, noise_number: what
     noise adds to a call, and to each unknown in it; noise_step: what repetitions add to an outer
-    step; run: to start and to store a run; compilation: of one solver on one family where the disk
-    does not hold it yet.  solvers: factors of those that take longer than all this says, or less.
+    step; look: between two stretches of outer steps; run: to start and to store a run; compilation:
+    of one solver on one family where the disk does not hold it yet.  solvers: factors of those that
+    take longer than calls and steps say, or less.
     """
 
     yardstick: float
@@ -61,6 +63,7 @@ class Speeds(NamedTuple):
     noise_call: float
     noise_number: float
     noise_step: float
+    look: float
     run: float
     compilation: float
 
@@ -127,8 +130,19 @@ def seconds(
         last = group[-1]
         outer = min(last.outer, config.max_outer)
         steps = repetitions * outer * (step + evaluation)
-        spent += min(limit, factor * (steps + last.calls * outer / last.outer * per_call))
+        calls = last.calls * outer / last.outer * per_call
+        looked = repetitions * looks(outer) * speeds.look
+        spent += min(limit, factor * (steps + calls) + looked)
     return spent
+
+
+def looks(outer: float) -> float:
+    """Stretches in which the loop around a session makes so many outer steps."""
+    stretches, done = 0, 0
+    while done < outer and done // 8 < LONGEST:
+        done += max(SHORTEST, done // 8)
+        stretches += 1
+    return stretches + math.ceil(max(0.0, outer - done) / LONGEST)
 
 
 def seconds_per_call(problem: Problem, engine: str, speeds: Speeds) -> float:
