@@ -18,6 +18,7 @@ from bilevel_core.engines.repeated import RepeatedSession
 from bilevel_core.errors import InputError, OneAtATimeError, plain_reason, unknown_name
 from bilevel_core.fingerprint import fingerprint
 from bilevel_core.interrupts import deferred
+from bilevel_core.jacobian_sums import sums_behind
 from bilevel_core.oracle import family_functions
 from bilevel_core.passes import TUNED, Pass, Tune, check_tuning, passes_of, searched
 from bilevel_core.problem import Problem
@@ -195,6 +196,7 @@ def code_fingerprint(config: RunConfig) -> str:
 def _fingerprint(solver: Solver, problem: Problem) -> str:
     roots: list[Callable[..., Any]] = [solver.step, solver.init, solver.theory, drive]
     roots += family_functions(problem.data)
+    roots += sums_behind(solver.step, problem.data)
     roots += [
         part.fget for part in vars(Constants).values() if isinstance(part, property) and part.fget
     ]

@@ -35,6 +35,7 @@ from bilevel_core.arrays import (
     vector_like,
 )
 from bilevel_core.constants import Constants
+from bilevel_core.jacobian_sums import ONE_JACOBIAN, SUMS
 from bilevel_core.oracle import FAMILIES, Family
 from bilevel_core.problem import ClosedForms, Problem
 from problems import register
@@ -170,6 +171,7 @@ FAMILIES[QuadraticData] = Family(grad_x_f, grad_y_f, grad_x_g, grad_y_g, jvp, hv
 FAMILIES[LogCoshData] = Family(
     grad_x_f, log_cosh_grad_y_f, grad_x_g, grad_y_g, jvp, hvp, log_cosh_f, g
 )
+SUMS[QuadraticData] = SUMS[LogCoshData] = ONE_JACOBIAN
 
 
 def eigenvalues(spectrum: str, mu: float, L: float, dim: int) -> np.ndarray:

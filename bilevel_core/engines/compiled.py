@@ -18,7 +18,8 @@ from bilevel_core.engines.arena import empty_arena, open_arena
 from bilevel_core.engines.chunk import Chunk
 from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
 from bilevel_core.engines.specialisation import code_for, specialise, specialise_solver
-from bilevel_core.oracle import SLOTS, Oracle, family_functions, make_work
+from bilevel_core.jacobian_sums import functions_of
+from bilevel_core.oracle import SLOTS, Oracle, make_work
 from bilevel_core.problem import Problem
 from bilevel_core.sampled import open_streams, sampled_functions
 from bilevel_core.solvers import Solver
@@ -101,7 +102,7 @@ class CompiledSession:
         noise_seed: which repetition of a run with random oracles; None where nothing is random.
         """
         data = plain_data(problem.data)
-        family = family_functions(data)
+        family = functions_of(data)
         functions, streams = list(family), None
         if noise_seed is not None:
             streams = open_streams(data, open_generators(noise_seed, problem.seed))

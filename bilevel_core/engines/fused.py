@@ -21,7 +21,8 @@ from bilevel_core.engines.kernels import solver_step
 from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
 from bilevel_core.engines.specialisation import code_for, specialise_solver
 from bilevel_core.errors import InputError, OneAtATimeError
-from bilevel_core.oracle import SLOTS, Oracle, family_functions, make_work
+from bilevel_core.jacobian_sums import functions_of
+from bilevel_core.oracle import SLOTS, Oracle, make_work
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import Solver
 
@@ -114,7 +115,7 @@ class _Tile:
         self._other = copied(self.state)
         self._shapes = known_shapes((self._oracle, self.state))
         self._room = np.empty(0)
-        specialised = specialise_solver(advance_tile, solver, params, family_functions(self.data))
+        specialised = specialise_solver(advance_tile, solver, params, functions_of(self.data))
         self._advance = code_for(specialised, self._arguments(*self._places(0)))
 
     def _places(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

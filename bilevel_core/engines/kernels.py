@@ -13,7 +13,7 @@ from typing import Any
 from numba import types
 from numba.core.errors import TypingError
 
-from bilevel_core import oracle
+from bilevel_core import jacobian_sums, oracle
 from bilevel_core.engines.array_kernels import OVERLOADED, implement
 
 __all__ = ["OVERLOADED", "STEPS", "implement", "solver_step"]
@@ -52,11 +52,15 @@ def _restrict(oracle, condition):
     return lambda oracle, condition: oracle
 
 
-def _by_family(call: Callable[..., Any], part: str) -> None:
+def _by_family(call: Callable[..., Any], part: str, find: Callable[[type], Any]) -> None:
     @implement(call, strict=False)
     def _find(data, *arguments):
-        family = oracle.FAMILIES.get(getattr(data, "instance_class", type(None)))
+        family = find(getattr(data, "instance_class", type(None)))
         return None if family is None else _called(getattr(family, part))
+
+
+def _sums(data: type) -> jacobian_sums.Sums | None:
+    return jacobian_sums.SUMS.get(data, jacobian_sums.EACH) if data in oracle.FAMILIES else None
 
 
 def _called(target: Callable[..., Any]) -> Callable[..., Any]:
@@ -67,7 +71,9 @@ def _called(target: Callable[..., Any]) -> Callable[..., Any]:
 
 
 for _part, _call in oracle.FAMILY_CALLS.items():
-    _by_family(_call, _part)
+    _by_family(_call, _part, oracle.FAMILIES.get)
+_by_family(jacobian_sums.family_add_jvp, "add", _sums)
+_by_family(jacobian_sums.family_settle_jvps, "settle", _sums)
 
 
 @implement(solver_step, strict=False)

@@ -108,7 +108,7 @@ def specialise_solver(
 
 
 def code_for(specialised: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
-    """The code of a specialisation for arguments of just these types, compiled or loaded if need be.
+    """The code of a specialisation for arguments of these types, compiled or loaded if need be.
 
     It does not look at the types again.  Numba tells named tuples apart by the names of their class
     and parts alone: of two solvers with alike states in a process, each call of the second would

@@ -25,7 +25,7 @@ from bilevel_core.engines.snapshots import (
     stream_arrays,
 )
 from bilevel_core.engines.specialisation import specialise_solver
-from bilevel_core.oracle import family_functions
+from bilevel_core.jacobian_sums import functions_of
 from bilevel_core.problem import Problem
 from bilevel_core.sampled import open_streams, sampled_functions
 from bilevel_core.solvers import Solver
@@ -120,7 +120,7 @@ class CompiledSteps:
         noise_seed: of the random numbers; None where nothing is random.
         """
         data = plain_data(problem.data)
-        functions, streams = list(family_functions(data)), None
+        functions, streams = list(functions_of(data)), None
         if noise_seed is not None:
             streams = open_streams(data, open_generators(noise_seed, problem.seed))
             functions += sampled_functions(data)

@@ -19,6 +19,7 @@ from bilevel_core.experiments.task import Task
 from bilevel_core.experiments.training import Training, train
 from bilevel_core.experiments.trial import Trial, TrialRecord, record_of
 from bilevel_core.fingerprint import fingerprint
+from bilevel_core.jacobian_sums import sums_behind
 from bilevel_core.oracle import family_functions
 from bilevel_core.sampled import sampled_functions
 from bilevel_core.solvers import Solver, get, make_params
@@ -52,7 +53,7 @@ def task_of(module: str, settings: Any, seed: int) -> Task:
 def code_of(experiment: Experiment, task: Task, solver: Solver) -> str:
     """A fingerprint of the source that runs of a solver on a task depend on."""
     data = task.problem.data
-    parts = [*family_functions(data), *sampled_functions(data)]
+    parts = [*family_functions(data), *sampled_functions(data), *sums_behind(solver.step, data)]
     return fingerprint((experiment.task, solver.init, solver.step, train, walk, *parts))
 
 

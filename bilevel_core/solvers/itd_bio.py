@@ -16,7 +16,8 @@ from bilevel_core.arrays import add_scaled, assign, copy, stack_like
 from bilevel_core.constants import Constants
 from bilevel_core.cost import Cost
 from bilevel_core.inner import descend
-from bilevel_core.oracle import Oracle, grad_x_f, grad_y_f, grad_y_g_into, hvp_into, jvp_into
+from bilevel_core.jacobian_sums import add_jvp, settle_jvps
+from bilevel_core.oracle import Oracle, grad_x_f, grad_y_f, grad_y_g_into, hvp_into
 from bilevel_core.solvers import register_solver
 from bilevel_core.unrolled import State, UnrolledParams, init, unrolled_params
 
@@ -37,18 +38,19 @@ def step(oracle: Oracle, params: Params, state: State) -> State:
     x = state.x
     path = stack_like(state.y, params.D)
     y = copy(state.y)
-    product_y, product_x = oracle.work.product, oracle.work.x
+    product_y, pending = oracle.work.product, oracle.work.direction
     for t in range(params.D):
         assign(path[t], y)
         grad_y_g_into(oracle, x, y, product_y)
         add_scaled(y, -params.alpha, product_y)
     gradient = grad_x_f(oracle, x, y)
     adjoint = grad_y_f(oracle, x, y)
+    assign(pending, 0.0)
     for t in range(params.D - 1, -1, -1):
-        jvp_into(oracle, x, path[t], adjoint, product_x)
-        add_scaled(gradient, -params.alpha, product_x)
+        add_jvp(oracle, x, path[t], adjoint, -params.alpha, pending, gradient)
         hvp_into(oracle, x, path[t], adjoint, product_y)
         add_scaled(adjoint, -params.alpha, product_y)
+    settle_jvps(oracle, x, y, -params.alpha, pending, gradient)
     return State(descend(x, params.beta, gradient), y)
 
 
