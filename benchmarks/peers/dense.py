@@ -57,8 +57,8 @@ SIZES = {
 }
 PARAMS: dict[str, Callable[[float, float], Any]] = {"aid_bio": aid_params, "itd_bio": itd_params}
 NAMES = {"aid_bio": "AID-CG", "itd_bio": "ITD"}
-PRODUCTS = {"aid_bio": INNER + LINEAR + 3, "itd_bio": 3 * INNER + 1}
-"""Matrix-vector products of a step whose coupling J'x is computed once."""
+PRODUCTS = {"aid_bio": INNER + LINEAR + 3, "itd_bio": 2 * INNER + 2}
+"""Matrix-vector products of a step that multiplies by J once, and by its transpose once."""
 
 
 def cases() -> Iterator[Case]:

@@ -16,13 +16,12 @@ INTRODUCTION = """# Speed, beside JAX and NumPy
 Written by `make peers`; every number comes from `peers.json` beside this page. All variants of a
 row do the same outer steps from the same start in one process, in turns, pinned to one processor
 and one thread, in float64; medians of CPU time. That they compute the same iterates is asserted
-before anything is timed (1e-8). JAX is written plainly: `jit`, `lax.scan`, closed forms, the
-coupling J'x hoisted out of the inner loop, and `vmap` over instances. A floor is the bare products
-of the same number and size, from the BLAS or the sparse library.
+before anything is timed (1e-8). JAX is written plainly: `jit`, `lax.scan`, `vmap` over instances,
+and closed forms that multiply by the constant J of the quadratics once forwards and once backwards,
+as this package does; *autodiff* differentiates the whole loop, which comes to the same. A floor is
+the bare products of the same number and size, from the BLAS or the sparse library.
 
-A ratio below 1 means faster than the best JAX variant on the same work. *autodiff in JAX*
-differentiates the whole loop and is compared, too, but is not the same work on the quadratics: the
-sum of all adjoints meets the constant J once, so that ITD takes 21 products instead of 31. Of the
+A ratio below 1 means faster than the best JAX variant on the same work. Of the
 20 oracle calls of a stocBiO step 9 meet the dense matrices of its dense variant.
 """
 
