@@ -14,12 +14,13 @@ import numpy as np
 
 from bilevel_core import reference
 from bilevel_core.engines import kernels
+from bilevel_core.engines.alignment import aligned, aligned_empty
 from bilevel_core.engines.arena import empty_arena, open_arena
 from bilevel_core.engines.chunk import Chunk
 from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
 from bilevel_core.engines.specialisation import code_for, specialise, specialise_solver
 from bilevel_core.jacobian_sums import functions_of
-from bilevel_core.oracle import SLOTS, Oracle, make_work
+from bilevel_core.oracle import SLOTS, Oracle, Work, make_work
 from bilevel_core.problem import Problem
 from bilevel_core.sampled import open_streams, sampled_functions
 from bilevel_core.solvers import Solver
@@ -67,26 +68,27 @@ def advance(given, params, start, other, shapes, room, positions, ledgers, done)
 
 
 def plain_data(data: Any) -> Any:
-    """The data with contiguous arrays, so that each family has one type."""
-    return data._replace(
-        **{
-            name: np.ascontiguousarray(value)
-            for name, value in data._asdict().items()
-            if isinstance(value, np.ndarray)
-        }
-    )
+    """The data with contiguous arrays, so that each family has one type, at lines of the cache."""
+    return type(data)(*map(_plain, data))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return aligned(value)
+    return plain_data(value) if hasattr(value, "_fields") else value
 
 
 def new_oracle(problem: Problem, data: Any, streams: tuple[Any, ...] | None = None) -> Oracle:
     """An oracle of one instance whose ledger is empty."""
     # One instance is never restricted; an array fewer to carry along makes each call faster.
-    work = make_work(problem.x0, problem.y0)
+    work = Work(*map(aligned, make_work(problem.x0, problem.y0)))
     return Oracle(data, np.zeros((2, len(SLOTS)), np.int64), None, None, work, streams)
 
 
 def copied(state: Any) -> Any:
     """A state with arrays of its own."""
-    return type(state)(*(part.copy() if isinstance(part, np.ndarray) else part for part in state))
+    arrays = (aligned(part.copy()) if isinstance(part, np.ndarray) else part for part in state)
+    return type(state)(*arrays)
 
 
 class CompiledSession:
@@ -135,7 +137,7 @@ class CompiledSession:
         positions, ledgers, done = self._places(n)
         self._state = self._advance(*self._arguments(positions, ledgers, done))
         if done[1] > self._room.size:
-            self._room = np.empty(done[1])
+            self._room = aligned_empty((done[1],))
         return positions[: done[0]], ledgers[: done[0]]
 
     def iterate(self) -> np.ndarray:

@@ -14,6 +14,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from bilevel_core.arrays import dot
+from bilevel_core.engines.alignment import aligned, aligned_empty
 from bilevel_core.engines.arena import empty_arena, open_arena
 from bilevel_core.engines.chunk import Chunk, shared_by_all, steps_in_chunk
 from bilevel_core.engines.compiled import copied, plain_data
@@ -22,7 +23,7 @@ from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, s
 from bilevel_core.engines.specialisation import code_for, specialise_solver
 from bilevel_core.errors import InputError, OneAtATimeError
 from bilevel_core.jacobian_sums import functions_of
-from bilevel_core.oracle import SLOTS, Oracle, make_work
+from bilevel_core.oracle import SLOTS, Oracle, Work, make_work
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import Solver
 
@@ -102,12 +103,12 @@ class _Tile:
     """Some instances and their state."""
 
     def __init__(self, instances: Sequence[Problem], solver: Solver, params: Any) -> None:
-        self.data = stack([plain_data(problem.data) for problem in instances])
+        self.data = plain_data(stack([problem.data for problem in instances]))
         x0, y0 = (
             np.stack([getattr(problem, name) for problem in instances], axis=-1)
             for name in ("x0", "y0")
         )
-        work = make_work(x0, y0)
+        work = Work(*map(aligned, make_work(x0, y0)))
         ledger = np.zeros((2, len(SLOTS)), np.int64)
         self._oracle = Oracle(self.data, ledger, None, None, work)
         self._params = params
@@ -134,7 +135,7 @@ class _Tile:
         positions, ledgers, peak = self._places(n)
         self.state = self._advance(*self._arguments(positions, ledgers, peak))
         if peak[0] > self._room.size:
-            self._room = np.empty(peak[0])
+            self._room = aligned_empty((peak[0],))
         return positions, np.concatenate([before, ledgers])
 
 
