@@ -1,10 +1,21 @@
 """Arrays of the compiled engine start at a line of the cache, and stay what they were."""
 
+import dataclasses
+import itertools
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 
 import problems
-from bilevel_core.engines.alignment import LARGEST_MOVED, LINE, aligned, aligned_empty
+from bilevel_core.arrays import Memory
+from bilevel_core.engines.alignment import (
+    LARGEST_MOVED,
+    LINE,
+    aligned_copy,
+    aligned_data,
+    aligned_empty,
+)
 from bilevel_core.engines.compiled import CompiledSession
 from bilevel_core.engines.fused import FusedSession
 from bilevel_core.solvers import get
@@ -40,30 +51,72 @@ def test_room_starts_at_a_line_and_can_be_written(shape):
     assert starts_at_a_line(made) or not made.size
 
 
-@pytest.mark.parametrize("offset", range(0, LINE, 8))
-@pytest.mark.parametrize("writeable", [True, False])
-def test_values_order_and_permission_stay(offset, writeable):
-    given = at_offset(np.arange(12.0).reshape(3, 4), offset)
-    given.flags.writeable = writeable
-    found = aligned(given)
-    np.testing.assert_array_equal(found, given)
-    assert starts_at_a_line(found)
-    assert found.flags.writeable == writeable
-    assert (found is given) == (offset == 0)
+class Inner(NamedTuple):
+    """What one array of a family remembers of another."""
+
+    point: np.ndarray
+    value: np.ndarray
 
 
-def test_other_types_and_large_arrays_are_not_copied():
-    counts = np.zeros(9, np.int64)[1:]
-    large = np.empty(LARGEST_MOVED // 8 + 9)[1:]
-    assert aligned(counts) is counts
-    assert aligned(large) is large
+class Data(NamedTuple):
+    """Data of a family."""
+
+    matrix: np.ndarray
+    memory: Inner
+    counts: np.ndarray
+    weight: float
 
 
-def test_columns_become_rows_of_memory():
+def made(offset):
+    arrays = (at_offset(np.arange(12.0).reshape(3, 4) + i, o) for i, o in enumerate((offset, 0, 0)))
+    matrix, *memory = arrays
+    return Data(matrix, Inner(*memory), np.arange(3), 2.0)
+
+
+@pytest.mark.parametrize("offset", range(8, LINE, 8))
+def test_values_stay_and_all_arrays_move_or_none(offset):
+    """Arrays that are aligned already are copied, too: a memory is never shared in part."""
+    given = made(offset)
+    given.matrix.flags.writeable = False
+    found = aligned_data(given)
+    for old, new in zip(arrays_of(given), arrays_of(found), strict=True):
+        np.testing.assert_array_equal(new, old)
+        assert new.flags.writeable == old.flags.writeable
+        if new.dtype == np.float64:
+            assert starts_at_a_line(new)
+            assert not np.shares_memory(new, old)
+    assert found.counts is given.counts
+    assert found.weight == given.weight
+
+
+def test_what_is_aligned_or_large_stays_what_it_is():
+    aligned_already = made(0)
+    assert aligned_data(aligned_already) is aligned_already
+    large = made(8)._replace(matrix=np.empty(LARGEST_MOVED // 8))
+    assert aligned_data(large) is large
+
+
+def test_a_copy_has_the_order_of_c():
     given = np.asfortranarray(np.arange(6.0).reshape(2, 3))
-    found = aligned(given)
+    found = aligned_copy(given)
     np.testing.assert_array_equal(found, given)
     assert found.flags.c_contiguous
+
+
+@pytest.mark.parametrize("dim", [8, 9, 33, 40])
+def test_sessions_of_one_problem_in_turns_do_as_alone(dim):
+    """Neither reads what the other remembers; each start of the memory is tried."""
+    problem, solver = problems.make("quadratic", kappa=3.0, dim=dim), get("aid_bio")
+    params = solver.theory(problem.constants, 0.1)
+    alone = CompiledSession(problem, solver, params)
+    wanted = [alone.advance(3).squared for _ in range(2)]
+    for offsets in itertools.product((0, 16), repeat=2):
+        memory = Memory(*map(at_offset, problem.data.coupling, offsets))
+        moved = dataclasses.replace(problem, data=problem.data._replace(coupling=memory))
+        one, other = (CompiledSession(moved, solver, params) for _ in range(2))
+        other.advance(3)
+        for session, expected in ((one, wanted[0]), (other, wanted[1]), (one, wanted[1])):
+            np.testing.assert_array_equal(session.advance(3).squared, expected)
 
 
 def test_sessions_hold_aligned_arrays_only():

@@ -5,6 +5,7 @@ import pytest
 
 import bilevel_core as bl
 import problems
+from bilevel_core.check import of_problem
 from bilevel_core.jacobian_sums import EACH, ONE_JACOBIAN, SUMS, add_jvp, settle_jvps
 from bilevel_core.oracle import CALLS, JVP, SAMPLES, SLOTS, Oracle, family_jvp, make_work
 from bilevel_core.run import code_fingerprint
@@ -76,3 +77,12 @@ def test_stored_runs_know_how_sums_were_formed(monkeypatch):
     after = [code_fingerprint(config) for config in configs]
     assert before[0] != after[0]
     assert before[1] == after[1]
+
+
+def test_check_finds_a_family_that_has_not_one_jacobian(monkeypatch):
+    ramp, logistic = (problems.make(name, kappa=4.0) for name in ("ramp", "logistic"))
+    assert of_problem.products(MADE[0]) == ""
+    for problem in (ramp, logistic):
+        monkeypatch.setitem(SUMS, type(problem.data), ONE_JACOBIAN)
+    assert of_problem.products(ramp) == ""
+    assert "a sum of jvp along a path of y is off by" in of_problem.products(logistic)

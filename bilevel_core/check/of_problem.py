@@ -11,6 +11,7 @@ import problems
 from bilevel_core import oracle as calls
 from bilevel_core.check.finding import Finding, find
 from bilevel_core.check.of_solver import engines_agree
+from bilevel_core.jacobian_sums import EACH, SUMS, family_add_jvp, family_settle_jvps
 from bilevel_core.policies import params_for
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import get
@@ -119,7 +120,22 @@ def products(problem: Problem) -> str:
             wrong = f"the Hessian is not symmetric: {left!r} against {right!r}"
         if wrong:
             return wrong
-    return ""
+    return sums(problem)
+
+
+def sums(problem: Problem) -> str:
+    """Whether a family that multiplies sums of vectors by its Jacobian once has only one."""
+    if SUMS.get(type(problem.data), EACH) is EACH:
+        return ""
+    points = sample_points(problem, 3)
+    x = points[0][0]
+    wanted = sum(_vector(problem, "jvp", x, y, v) for _, y, v in points)
+    product, total = np.empty(problem.dim_x), np.zeros(problem.dim_x)
+    pending = np.zeros(problem.dim_y)
+    for _, y, v in points:
+        family_add_jvp(problem.data, x, y, v, 1.0, product, pending, total)
+    family_settle_jvps(problem.data, x, points[0][1], 1.0, product, pending, total)
+    return _close("a sum of jvp along a path of y", total, np.asarray(wanted))
 
 
 def matrices(problem: Problem, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

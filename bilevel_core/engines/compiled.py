@@ -14,7 +14,7 @@ import numpy as np
 
 from bilevel_core import reference
 from bilevel_core.engines import kernels
-from bilevel_core.engines.alignment import aligned, aligned_empty
+from bilevel_core.engines.alignment import aligned_copy, aligned_data, aligned_empty
 from bilevel_core.engines.arena import empty_arena, open_arena
 from bilevel_core.engines.chunk import Chunk
 from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
@@ -68,26 +68,26 @@ def advance(given, params, start, other, shapes, room, positions, ledgers, done)
 
 
 def plain_data(data: Any) -> Any:
-    """The data with contiguous arrays, so that each family has one type, at lines of the cache."""
-    return type(data)(*map(_plain, data))
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return aligned(value)
-    return plain_data(value) if hasattr(value, "_fields") else value
+    """The data with contiguous arrays, so that each family has one type."""
+    return data._replace(
+        **{
+            name: np.ascontiguousarray(value)
+            for name, value in data._asdict().items()
+            if isinstance(value, np.ndarray)
+        }
+    )
 
 
 def new_oracle(problem: Problem, data: Any, streams: tuple[Any, ...] | None = None) -> Oracle:
     """An oracle of one instance whose ledger is empty."""
     # One instance is never restricted; an array fewer to carry along makes each call faster.
-    work = Work(*map(aligned, make_work(problem.x0, problem.y0)))
+    work = Work(*map(aligned_copy, make_work(problem.x0, problem.y0)))
     return Oracle(data, np.zeros((2, len(SLOTS)), np.int64), None, None, work, streams)
 
 
 def copied(state: Any) -> Any:
     """A state with arrays of its own."""
-    arrays = (aligned(part.copy()) if isinstance(part, np.ndarray) else part for part in state)
+    arrays = (aligned_copy(part) if isinstance(part, np.ndarray) else part for part in state)
     return type(state)(*arrays)
 
 
@@ -103,7 +103,7 @@ class CompiledSession:
 
         noise_seed: which repetition of a run with random oracles; None where nothing is random.
         """
-        data = plain_data(problem.data)
+        data = aligned_data(plain_data(problem.data))
         family = functions_of(data)
         functions, streams = list(family), None
         if noise_seed is not None:

@@ -14,7 +14,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from bilevel_core.arrays import dot
-from bilevel_core.engines.alignment import aligned, aligned_empty
+from bilevel_core.engines.alignment import aligned_copy, aligned_data, aligned_empty
 from bilevel_core.engines.arena import empty_arena, open_arena
 from bilevel_core.engines.chunk import Chunk, shared_by_all, steps_in_chunk
 from bilevel_core.engines.compiled import copied, plain_data
@@ -103,12 +103,12 @@ class _Tile:
     """Some instances and their state."""
 
     def __init__(self, instances: Sequence[Problem], solver: Solver, params: Any) -> None:
-        self.data = plain_data(stack([problem.data for problem in instances]))
+        self.data = aligned_data(plain_data(stack([problem.data for problem in instances])))
         x0, y0 = (
             np.stack([getattr(problem, name) for problem in instances], axis=-1)
             for name in ("x0", "y0")
         )
-        work = Work(*map(aligned, make_work(x0, y0)))
+        work = Work(*map(aligned_copy, make_work(x0, y0)))
         ledger = np.zeros((2, len(SLOTS)), np.int64)
         self._oracle = Oracle(self.data, ledger, None, None, work)
         self._params = params
