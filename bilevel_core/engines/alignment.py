@@ -6,6 +6,7 @@ as long as one that does not.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,21 +14,25 @@ import numpy as np
 
 LINE = 64
 """Bytes of a line of the cache, and of the longest vectors."""
-LARGEST_MOVED = 1 << 24
-"""Bytes of data that are worth a copy: more are read at the memory's speed."""
+SMALLEST_MOVED, LARGEST_MOVED = 1 << 15, 1 << 24
+"""Bytes of data between which a copy pays: fewer are read faster than copied, more at the memory's
+speed."""
+SMALLEST_ALIGNED = 64
+"""Numbers of a vector for which a start of its own is worth looking for."""
 
 
 def aligned_empty(shape: tuple[int, ...]) -> np.ndarray:
     """An uninitialised array of float64 that starts at a line of the cache."""
-    size = 8 * int(np.prod(shape))
-    room = np.empty(size + LINE, np.uint8)
-    start = -room.ctypes.data % LINE
-    return room[start : start + size].view(np.float64).reshape(shape)
+    size = math.prod(shape)
+    room = np.empty(size + LINE // 8)
+    start = -room.ctypes.data % LINE // 8
+    return room[start : start + size].reshape(shape)
 
 
 def aligned_copy(array: np.ndarray) -> np.ndarray:
-    """A copy in C order that starts at a line of the cache; read-only if the array is."""
-    made = aligned_empty(array.shape)
+    """A copy in C order, read-only if the array is, at a line of the cache unless it is small."""
+    small = array.size < SMALLEST_ALIGNED
+    made = np.empty(array.shape) if small else aligned_empty(array.shape)
     made[...] = array
     made.flags.writeable = array.flags.writeable
     return made
@@ -36,17 +41,11 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
 def aligned_data(data: Any) -> Any:
     """Data whose arrays of float64 start at lines of the cache, those of nested tuples too.
 
-    Either all of them are copies or none is, where all are aligned already or they are large: what
-    a family remembers in one array may belong to what it remembers in another.
+    Either all of them are copies or none is, where copies do not pay: what a family remembers in
+    one array may belong to what it remembers in another.
     """
-    arrays = list(_numbers(data))
-    if sum(array.nbytes for array in arrays) > LARGEST_MOVED:
-        return data
-    return data if all(map(_is_aligned, arrays)) else _copied(data)
-
-
-def _is_aligned(array: np.ndarray) -> bool:
-    return array.ctypes.data % LINE == 0 or array.size == 0
+    size = sum(array.nbytes for array in _numbers(data))
+    return _copied(data) if SMALLEST_MOVED <= size <= LARGEST_MOVED else data
 
 
 def _numbers(value: Any) -> Iterator[np.ndarray]:

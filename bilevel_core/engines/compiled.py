@@ -117,7 +117,7 @@ class CompiledSession:
         self._shapes = known_shapes((self._oracle, self._state))
         self._room = np.empty(0)
         specialised = specialise_solver(advance, solver, params, functions)
-        self._advance = code_for(specialised, self._arguments(*self._places(0)))
+        self._advance = code_for(specialised, self._arguments(*self._places(0)), self._shapes)
         self._reference = (
             None if problem.closed_forms else _NumericalReference(problem, data, family)
         )

@@ -117,7 +117,7 @@ class _Tile:
         self._shapes = known_shapes((self._oracle, self.state))
         self._room = np.empty(0)
         specialised = specialise_solver(advance_tile, solver, params, functions_of(self.data))
-        self._advance = code_for(specialised, self._arguments(*self._places(0)))
+        self._advance = code_for(specialised, self._arguments(*self._places(0)), self._shapes)
 
     def _places(self, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Where n steps write their positions, their ledgers, and how much room was needed."""

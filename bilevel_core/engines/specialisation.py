@@ -47,6 +47,7 @@ SOURCES = tuple(
 """Files whose text decides what compiled code does, beside the functions that it is made from."""
 
 _compiled: dict[tuple[Callable[..., Any], ...], Any] = {}
+_codes: dict[tuple[Any, ...], Callable[..., Any]] = {}
 _jitable: set[Callable[..., Any]] = set()
 
 
@@ -107,12 +108,27 @@ def specialise_solver(
     return specialise(loop, [solver.step, *functions])
 
 
-def code_for(specialised: Any, arguments: tuple[Any, ...]) -> Callable[..., Any]:
+def code_for(specialised: Any, arguments: tuple[Any, ...], shapes: Any) -> Callable[..., Any]:
     """The code of a specialisation for arguments of these types, compiled or loaded if need be.
 
     It does not look at the types again.  Numba tells named tuples apart by the names of their class
     and parts alone: of two solvers with alike states in a process, each call of the second would
     take half a millisecond to find out.
+
+    shapes: that argument which stands for itself (`known_shapes`).
     """
-    code: Callable[..., Any] = specialised.compile(tuple(map(specialised.typeof_pyval, arguments)))
-    return code
+    wanted = (specialised, shapes, *(_kind(value) for value in arguments if value is not shapes))
+    if wanted not in _codes:
+        types = tuple(map(specialised.typeof_pyval, arguments))
+        _codes[wanted] = specialised.compile(types)
+    return _codes[wanted]
+
+
+def _kind(value: Any) -> Any:
+    """What decides Numba's type of a value, found in a small part of Numba's time."""
+    if isinstance(value, np.ndarray):
+        flags = value.flags
+        return value.dtype, value.ndim, flags.c_contiguous, flags.f_contiguous, flags.writeable
+    if isinstance(value, tuple):
+        return (type(value), *map(_kind, value))
+    return type(value)
