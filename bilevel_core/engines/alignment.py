@@ -39,13 +39,12 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
 
 
 def aligned_data(data: Any) -> Any:
-    """Data whose arrays of float64 start at lines of the cache, those of nested tuples too.
+    """The data moved, or as it is where that does not pay.
 
-    Either all of them are copies or none is, where copies do not pay: what a family remembers in
-    one array may belong to what it remembers in another.
+    Never in part: what a family remembers in one array may belong to what it does in another.
     """
     size = sum(array.nbytes for array in _numbers(data))
-    return _copied(data) if SMALLEST_MOVED <= size <= LARGEST_MOVED else data
+    return moved(data) if SMALLEST_MOVED <= size <= LARGEST_MOVED else data
 
 
 def _numbers(value: Any) -> Iterator[np.ndarray]:
@@ -56,7 +55,8 @@ def _numbers(value: Any) -> Iterator[np.ndarray]:
             yield from _numbers(part)
 
 
-def _copied(value: Any) -> Any:
+def moved(value: Any) -> Any:
+    """Data with copies, as of `aligned_copy`, of all arrays of float64, nested tuples' too."""
     if isinstance(value, np.ndarray) and value.dtype == np.float64:
         return aligned_copy(value)
-    return type(value)(*map(_copied, value)) if hasattr(value, "_fields") else value
+    return type(value)(*map(moved, value)) if hasattr(value, "_fields") else value

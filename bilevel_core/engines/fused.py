@@ -14,7 +14,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from bilevel_core.arrays import dot
-from bilevel_core.engines.alignment import aligned_copy, aligned_data, aligned_empty
+from bilevel_core.engines.alignment import aligned_copy, aligned_empty, moved
 from bilevel_core.engines.arena import empty_arena, open_arena
 from bilevel_core.engines.chunk import Chunk, shared_by_all, steps_in_chunk
 from bilevel_core.engines.compiled import copied, plain_data
@@ -103,7 +103,7 @@ class _Tile:
     """Some instances and their state."""
 
     def __init__(self, instances: Sequence[Problem], solver: Solver, params: Any) -> None:
-        self.data = aligned_data(plain_data(stack([problem.data for problem in instances])))
+        self.data = moved(plain_data(stack([problem.data for problem in instances])))
         x0, y0 = (
             np.stack([getattr(problem, name) for problem in instances], axis=-1)
             for name in ("x0", "y0")
