@@ -14,7 +14,7 @@ import numpy as np
 
 LINE = 64
 """Bytes of a line of the cache, and of the longest vectors."""
-SMALLEST_MOVED, LARGEST_MOVED = 1 << 15, 1 << 24
+SMALLEST_MOVED, LARGEST_MOVED = 1 << 13, 1 << 24
 """Bytes of data between which a copy pays: fewer are read faster than copied, more at the memory's
 speed."""
 SMALLEST_ALIGNED = 64
