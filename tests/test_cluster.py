@@ -3,6 +3,7 @@
 Every server listens on loopback, and every process that is hurt was started here.
 """
 
+import asyncio
 import contextlib
 import dataclasses
 import importlib
@@ -370,15 +371,35 @@ def test_answer_that_died_with_its_worker_is_computed_again(two, written, tmp_pa
     """The worker is killed between the end of its run and the fetching of its answer."""
     original, answers = cluster._fetched, []
 
-    def fetched(future):
+    def fetched(future, questions):
         if not answers:
             (holder,) = two.scheduler.tasks[future.key].who_has
             os.kill(holder.pid, signal.SIGKILL)
         monkeypatch.setattr(cluster, "FETCHING", 10.0 if answers else 1e-3)
-        answers.append(original(future))
+        answers.append(original(future, questions))
         return answers[-1]
 
     monkeypatch.setattr(cluster, "_fetched", fetched)
+    assert sweep(grid(), tmp_path, dask=two.scheduler_address).statuses == {"ok": 4}
+    assert answers[0] is None
+    assert Counter(written.counted.values()) == {1: 4}
+
+
+def test_answer_that_comes_late_is_waited_for_again(two, written, tmp_path, monkeypatch):
+    """Dask joins a second question to the first: had that been cancelled, so would be this one."""
+    gather, original, answers = distributed.Client._gather_remote, cluster._fetched, []
+
+    async def late(client, *arguments):
+        await asyncio.sleep(0.2)
+        return await gather(client, *arguments)
+
+    def fetched(future, questions):
+        answers.append(original(future, questions))
+        return answers[-1]
+
+    monkeypatch.setattr(cluster, "FETCHING", 0.05)
+    monkeypatch.setattr(cluster, "_fetched", fetched)
+    monkeypatch.setattr(distributed.Client, "_gather_remote", late)
     assert sweep(grid(), tmp_path, dask=two.scheduler_address).statuses == {"ok": 4}
     assert answers[0] is None
     assert Counter(written.counted.values()) == {1: 4}

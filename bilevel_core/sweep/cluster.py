@@ -10,6 +10,7 @@ here: queue, priorities, and another try elsewhere when a worker dies.
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import functools
 import importlib.util
@@ -20,7 +21,6 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,12 +38,15 @@ from bilevel_core.sweep.stock import fingerprints
 if TYPE_CHECKING:
     from distributed import Client, Future, as_completed
 
+Question = concurrent.futures.Future[str]
+"""For a worker's answer."""
+
 LOCAL = "local"
 """In place of an address: workers on this machine, for this sweep alone."""
 
 # Seconds that a scheduler has to answer in.
 PATIENCE = 5.0
-# Seconds to fetch an answer; one that takes longer went down with its worker, and is made again.
+# Seconds to wait for an answer at a time; one that takes longer may have gone with its worker.
 FETCHING = 5.0
 # Seconds between two looks at whether a run has ended, or Ctrl-C was pressed.
 POLLING = 0.02
@@ -117,6 +120,7 @@ def _once(
     from distributed import KilledWorker, as_completed
 
     code, shipped, suspects = fingerprints(), shipped_compute(), []
+    questions: dict[Any, Question] = {}
     # Names of their own, lest another sweep on the cluster be given this one's answers.
     waiting: dict[Any, RunConfig] = {
         f"bilevel-run-{client.id}-{uuid.uuid4().hex}": config for config in configs
@@ -139,7 +143,7 @@ def _once(
                 suspects.append(waiting[future.key])
             elif error is not None:
                 raise _explained(error)
-            elif (answer := _fetched(future)) is None:
+            elif (answer := _fetched(future, questions)) is None:
                 completed.add(future)
             else:
                 outcome = _stored(directory, waiting[future.key], answer, code)
@@ -155,19 +159,30 @@ def _next(completed: as_completed, stop_if_asked: Callable[[int], None]) -> Futu
     return next(completed)
 
 
-def _fetched(future: Future[str]) -> Any:
-    """A worker's answer; None when it went down with the worker, and another is to come."""
+def _asked(future: Future[str]) -> Question:
+    """A question for a worker's answer, never to be cancelled: Dask joins later ones to it."""
+    asking = future.client.gather(future, asynchronous=True)
+    return asyncio.run_coroutine_threadsafe(asking, future.client.loop.asyncio_loop)
+
+
+def _fetched(future: Future[str], questions: dict[Any, Question]) -> Any:
+    """A worker's answer; None when it is late, or went down with the worker and is made again.
+
+    questions: those that are still open, by key.
+    """
     from distributed import CancelledError, KilledWorker
 
-    try:
-        text = future.result(timeout=FETCHING)
-    except TimeoutError:
+    question = questions.pop(future.key, None) or _asked(future)
+    concurrent.futures.wait([question], timeout=FETCHING)
+    if not question.done():
+        questions[future.key] = question
         return None
+    try:
+        return json.loads(question.result())
     except (OSError, CancelledError, KilledWorker) as error:
         if future.status in ("pending", "error"):
             return None
         raise SchedulerLostError(f"the Dask scheduler has gone: {error}") from error
-    return json.loads(text)
 
 
 def _explained(error: BaseException) -> BaseException:
@@ -238,7 +253,7 @@ def _remote(address: str) -> Iterator[Client]:
     found = _scheduler_at(address)
     try:
         # A client that finds nobody takes long to give up, and says so more than once.
-        with ThreadPoolExecutor(1) as aside:
+        with concurrent.futures.ThreadPoolExecutor(1) as aside:
             aside.submit(asyncio.run, _greeted(found)).result()
         client = Client(found, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
