@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from tiny_data import OPTIONS
 
 import bilevel_core
+import problems
 from bilevel_core.cli import main
 from bilevel_core.cli.guard import guarded
 from bilevel_core.sweep import store
@@ -114,6 +116,17 @@ def test_run_as_json_is_the_record(invoke):
     assert record["config"]["options"] == {"curvature": 2}
     assert record["config"]["seed"] == 3
     assert record["passes"][0]["params"]["D"] == 5
+
+
+def test_run_on_real_data_needs_no_kappa(invoke):
+    options = {"problem": "hypercleaning", "engine": "torch", "set": "D=2", "max_outer": "2"}
+    sizes = [
+        word for key, n in OPTIONS["hypercleaning"].items() for word in ("--option", f"{key}={n}")
+    ]
+    code, out, err = invoke(*run_options(kappa=None, **options), *sizes, "--json")
+    assert (code, err) == (0, "")
+    own = problems.make("hypercleaning", **OPTIONS["hypercleaning"])
+    assert json.loads(out)["config"]["kappa"] == own.kappa
 
 
 def test_censored_run_is_a_result_and_divergence_is_not(invoke):
@@ -285,7 +298,8 @@ PLUGINS = {
 
 BAD_RUNS = [
     (["run"], ["--problem"]),
-    (run_options(kappa=None), ["--kappa"]),
+    (run_options(kappa=None), ["--kappa", "above 1", "'hard'"]),
+    (run_options(kappa=None, problem="hrad"), ["'hrad'", "did you mean 'hard'"]),
     (run_options(kapa="4"), ["--kapa", "did you mean --kappa"]),
     (run_options(kappa="many"), ["--kappa", "'many'"]),
     (run_options(kappa="0.5"), ["kappa", "> 1", "0.5"]),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -27,8 +28,14 @@ from bilevel_core.record import RunConfig
 def run(
     problem: Annotated[str, typer.Option(help="A problem family, or path/to/file.py:name.")],
     solver: Annotated[str, typer.Option(help="A solver, or path/to/file.py:name.")],
-    kappa: Annotated[float, typer.Option(parser=number, help="Condition number L/mu, above 1.")],
     eps: Annotated[str, typer.Option(help="E[,E...]: bounds on the squared gradient norm.")],
+    kappa: Annotated[
+        float | None,
+        typer.Option(
+            parser=number,
+            help="Condition number L/mu, above 1; families on real data have one of their own.",
+        ),
+    ] = None,
     engine: Annotated[str | None, typer.Option(help="compiled or torch.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     params: Annotated[str, typer.Option(help="Parameter policy: theory or sharp.")] = "theory",
@@ -64,10 +71,11 @@ def run(
     from bilevel_core.solvers import get
     from bilevel_core.sweep.specification import default_engine
 
+    options = family_options(option)
     config = RunConfig(
         problem=problem,
-        options=family_options(option),
-        kappa=kappa,
+        options=options,
+        kappa=_own_kappa(problem, seed, options) if kappa is None else kappa,
         seed=seed,
         solver=solver,
         policy=params,
@@ -90,6 +98,15 @@ def run(
         print_record(record)
     if record.status in ("failed", "diverged"):
         raise typer.Exit(1)
+
+
+def _own_kappa(family: str, seed: int, options: Mapping[str, Any]) -> float:
+    """The condition number of a family that has a regularisation of its own."""
+    import problems
+
+    if not problems.has_own_regularisation(family):
+        raise InputError(f"--kappa: expected a condition number above 1 for {family!r}, got none")
+    return problems.make(family, seed=seed, **options).kappa
 
 
 def sweep(
