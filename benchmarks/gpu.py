@@ -20,7 +20,8 @@ from bilevel_core import solvers
 from bilevel_core.engines.torch import TorchSession
 from bilevel_core.environment import environment
 from bilevel_core.policies import params_for
-from bilevel_core.sweep.atomic import write_text
+from bilevel_core.report.saving import raster, vector
+from bilevel_core.sweep.atomic import write_bytes, write_text
 
 BATCHES = (1, 10, 100, 1_000, 10_000, 100_000)
 SOLVER, DIM, KAPPA = "aid_bio", 8, 32.0
@@ -90,7 +91,7 @@ def figure(speeds):
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    drawn, axes = plt.subplots(figsize=(5.0, 3.5), layout="constrained")
+    drawn, axes = plt.subplots(figsize=(5.0, 3.5), dpi=160, layout="constrained")
     for mode, found in speeds.items():
         calls = [found[str(batch)]["calls_per_second"] for batch in BATCHES]
         axes.loglog(BATCHES, calls, "o-", label=mode)
@@ -146,8 +147,8 @@ def main(arguments):
     write_text(directory / "gpu.json", json.dumps(report, indent=2) + "\n")
     write_text(directory / "gpu.md", page(report))
     drawn = figure(report["speed"])
-    for kind in ("pdf", "png"):
-        drawn.savefig(directory / f"gpu.{kind}", dpi=200)
+    write_bytes(directory / "gpu.pdf", vector(drawn))
+    write_bytes(directory / "gpu.png", raster(drawn))
     return 0
 
 

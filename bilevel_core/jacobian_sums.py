@@ -72,7 +72,12 @@ def multiply_once(
 EACH = Sums(multiply_each, leave)
 ONE_JACOBIAN = Sums(keep, multiply_once)
 SUMS: dict[type, Sums] = {}
-"""By class of data; `EACH` where a family does not say."""
+"""By class of data, where a family says."""
+
+
+def sums_of(data: type) -> Sums:
+    """How families of this class of data form sums: `EACH` where they do not say."""
+    return SUMS.get(data, EACH)
 
 
 def family_add_jvp(
@@ -86,14 +91,14 @@ def family_add_jvp(
     out: Array,
 ) -> None:
     """The family's own `Sums.add`, uncounted."""
-    SUMS.get(type(data), EACH).add(data, x, y, v, scale, product, pending, out)
+    sums_of(type(data)).add(data, x, y, v, scale, product, pending, out)
 
 
 def family_settle_jvps(
     data: Any, x: Array, y: Array, scale: float, product: Array, pending: Array, out: Array
 ) -> None:
     """The family's own `Sums.settle`, uncounted."""
-    SUMS.get(type(data), EACH).settle(data, x, y, scale, product, pending, out)
+    sums_of(type(data)).settle(data, x, y, scale, product, pending, out)
 
 
 def add_jvp(
@@ -113,9 +118,9 @@ def settle_jvps(
 
 def functions_of(data: Any) -> list[Callable[..., Any]]:
     """All functions of a family, those of its sums included."""
-    return [*family_functions(data), *SUMS.get(type(data), EACH)]
+    return [*family_functions(data), *sums_of(type(data))]
 
 
 def sums_behind(step: Callable[..., Any], data: Any) -> list[Callable[..., Any]]:
     """The functions of a family's sums, if the step of a solver asks for any."""
-    return [*SUMS.get(type(data), EACH)] if add_jvp in functions_behind([step]) else []
+    return [*sums_of(type(data))] if add_jvp in functions_behind([step]) else []

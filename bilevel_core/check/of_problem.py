@@ -11,7 +11,7 @@ import problems
 from bilevel_core import oracle as calls
 from bilevel_core.check.finding import Finding, find
 from bilevel_core.check.of_solver import engines_agree
-from bilevel_core.jacobian_sums import EACH, SUMS, family_add_jvp, family_settle_jvps
+from bilevel_core.jacobian_sums import EACH, family_add_jvp, family_settle_jvps, sums_of
 from bilevel_core.policies import params_for
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import get
@@ -125,7 +125,7 @@ def products(problem: Problem) -> str:
 
 def sums(problem: Problem) -> str:
     """Whether a family that multiplies sums of vectors by its Jacobian once has only one."""
-    if SUMS.get(type(problem.data), EACH) is EACH:
+    if sums_of(type(problem.data)) is EACH:
         return ""
     points = sample_points(problem, 3)
     x = points[0][0]

@@ -60,7 +60,7 @@ def _by_family(call: Callable[..., Any], part: str, find: Callable[[type], Any])
 
 
 def _sums(data: type) -> jacobian_sums.Sums | None:
-    return jacobian_sums.SUMS.get(data, jacobian_sums.EACH) if data in oracle.FAMILIES else None
+    return jacobian_sums.sums_of(data) if data in oracle.FAMILIES else None
 
 
 def _called(target: Callable[..., Any]) -> Callable[..., Any]:
