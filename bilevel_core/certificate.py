@@ -38,31 +38,38 @@ def conjugate_gradient_factor(kappa: float, N: int) -> float:
 
 def recursion(
     constants: Constants, beta: float, a: float, c: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """The matrix T (2, 2) and the row (A a, L c) of the error recursion."""
+) -> tuple[tuple[tuple[float, float], tuple[float, float]], tuple[float, float]]:
+    """The matrix T (2, 2), by rows, and the row (A a, L c) of the error recursion."""
     kappa, L, mu = constants.kappa, constants.L, constants.mu
     C_v = kappa + constants.rho * constants.M / mu**2
     L_v = C_v * (1.0 + kappa)
     A = constants.L_y + L * c * C_v
-    row = np.array([A * a, L * c])
-    T = np.array([[a, 0.0], [(1.0 + c) * C_v * a, c]]) + beta * np.outer([kappa, L_v], row)
-    return T, row
+    of_e, of_d = A * a, L * c
+    T = (
+        (a + beta * kappa * of_e, beta * kappa * of_d),
+        ((1.0 + c) * C_v * a + beta * L_v * of_e, c + beta * L_v * of_d),
+    )
+    return T, (of_e, of_d)
 
 
 def gain(constants: Constants, beta: float, a: float, c: float) -> float:
     """Gain from ||grad Phi|| to the hypergradient error; infinite where T does not contract."""
     kappa = constants.kappa
-    T, row = recursion(constants, beta, a, c)
-    if max(abs(np.linalg.eigvals(T))) >= 1.0:
+    ((ee, ed), (de, dd)), (of_e, of_d) = recursion(constants, beta, a, c)
+    determinant = (1.0 - ee) * (1.0 - dd) - ed * de
+    # T >= 0 has a spectral radius below 1 just where the leading minors of I - T are positive.
+    if ee >= 1.0 or determinant <= 0.0:
         return math.inf
     C_v = kappa + constants.rho * constants.M / constants.mu**2
-    inflow = beta * np.array([kappa, C_v * (1.0 + kappa)])
-    return float(row @ np.linalg.solve(np.eye(2) - T, inflow))
+    into_e, into_d = beta * kappa, beta * C_v * (1.0 + kappa)
+    e = ((1.0 - dd) * into_e + ed * into_d) / determinant
+    d = (de * into_e + (1.0 - ee) * into_d) / determinant
+    return of_e * e + of_d * d
 
 
 def transient(constants: Constants, beta: float, a: float, c: float, e: float, d: float) -> float:
     """H0^2: the squared errors, summed over k, that first errors e (y) and d (v) leave behind."""
-    T, row = recursion(constants, beta, a, c)
+    T, row = map(np.array, recursion(constants, beta, a, c))
     # sum_k (T')^k row' row T^k solves the discrete Lyapunov equation P = row' row + T' P T.
     P = np.linalg.solve(np.eye(4) - np.kron(T.T, T.T), np.outer(row, row).ravel()).reshape(2, 2)
     errors = np.array([e, d])

@@ -7,6 +7,7 @@ the same.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -123,4 +124,9 @@ def functions_of(data: Any) -> list[Callable[..., Any]]:
 
 def sums_behind(step: Callable[..., Any], data: Any) -> list[Callable[..., Any]]:
     """The functions of a family's sums, if the step of a solver asks for any."""
-    return [*sums_of(type(data))] if add_jvp in functions_behind([step]) else []
+    return [*sums_of(type(data))] if _asks_for_sums(step) else []
+
+
+@functools.cache
+def _asks_for_sums(step: Callable[..., Any]) -> bool:
+    return add_jvp in functions_behind([step])

@@ -1,6 +1,7 @@
 """The certified numbers of steps: minimal, valid for the recursion they come from, and for runs."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -101,13 +102,29 @@ def test_the_recursion_is_the_one_of_the_docstring():
 
 
 @pytest.mark.parametrize(("family", "kappa", "options"), CASES)
+def test_gain_is_what_linear_algebra_says(family, kappa, options):
+    """Whether T contracts by its eigenvalues, and the gain by a solve, on both sides of 1."""
+    constants = constants_of(family, kappa, options)
+    beta = 1.0 / constants.L_Phi
+    C_v = constants.kappa + constants.rho * constants.M / constants.mu**2
+    inflow = beta * np.array([constants.kappa, C_v * (1.0 + constants.kappa)])
+    contracts = []
+    for a, c in itertools.product(np.geomspace(1e-8, 2.0, 12), repeat=2):
+        T, row = map(np.array, recursion(constants, beta, a, c))
+        contracts.append(bool(max(abs(np.linalg.eigvals(T))) < 1.0))
+        expected = row @ np.linalg.solve(np.eye(2) - T, inflow) if contracts[-1] else math.inf
+        assert gain(constants, beta, a, c) == pytest.approx(expected, rel=1e-9)
+    assert {*contracts} == {True, False}
+
+
+@pytest.mark.parametrize(("family", "kappa", "options"), CASES)
 @pytest.mark.parametrize("draw", range(4))
 def test_simulated_errors_obey_the_bound(family, kappa, options, draw):
     """sum E_k^2 <= 2 H0^2 + 2 gain^2 sum ||grad Phi_k||^2 for any sequence of gradient norms."""
     constants = constants_of(family, kappa, options)
     alpha, beta, D, N = certified(constants)
     a, c = factors(constants, alpha, D, N)
-    T, row = recursion(constants, beta, a, c)
+    T, row = map(np.array, recursion(constants, beta, a, c))
     C_v = constants.kappa + constants.rho * constants.M / constants.mu**2
     inflow = beta * np.array([constants.kappa, C_v * (1.0 + constants.kappa)])
     random = np.random.default_rng(draw)
@@ -134,7 +151,7 @@ def test_the_transient_is_its_sum(family, kappa, options):
     constants = constants_of(family, kappa, options)
     alpha, beta, D, N = certified(constants)
     a, c = factors(constants, alpha, D, N)
-    T, row = recursion(constants, beta, a, c)
+    T, row = map(np.array, recursion(constants, beta, a, c))
     state, total = np.array([0.3, 2.0]), 0.0
     for _ in range(2000):
         total += float(row @ state) ** 2
