@@ -166,7 +166,7 @@ def ablations(frame):
         tables.append(table(heads(rows), lines))
     cases = [("stocbio", "{}"), ("stocbio_single_batch", "{}"), ("stocbio", '{"B": 1}'),
              ("stocbio_single_batch", '{"S_h": 8}')]  # fmt: skip
-    lines = [ablation(drawn, "stocbio", *case, "`hard`, gaussian noise") for case in cases]
+    lines = [ablation(drawn, "stocbio", *case, "`hard`, gaussian noise, σ = 1") for case in cases]
     return "\n\n".join([*tables, table(heads(drawn), lines)])
 
 

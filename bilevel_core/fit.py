@@ -10,7 +10,7 @@ but the verdict is "not asymptotic" (`fit_verdict`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,7 +30,7 @@ from bilevel_core.fit_estimate import (
     slopes,
 )
 from bilevel_core.fit_models import MODELS, OFFSETS, Curve, Model, build, known_offset, solve
-from bilevel_core.fit_verdict import judge
+from bilevel_core.fit_verdict import judge, local_slopes, movement
 from bilevel_core.paper import Bound
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ class Fit:
     other models on the same data, best first; slopes: local slopes and drift for "kappa" and "eps";
     levels: values of "kappa" and "eps" in the fit, ascending in kappa and descending in eps;
     instances: distinct instances; per_cell: fewest in a cell; cells: cells fitted; excluded: cells
-    left out because an instance missed its target; curve: None where no cell was left.
+    left out because an instance missed its target; curve, sample (what was fitted): None where no
+    cell was left.
     """
 
     quantity: str
@@ -66,6 +67,7 @@ class Fit:
     cells: int
     excluded: tuple[Excluded, ...]
     curve: Curve | None
+    sample: Sample | None = field(default=None, repr=False, compare=False)
 
     @property
     def kappa(self) -> Exponent | None:
@@ -143,7 +145,8 @@ class Fit:
 
     def explain(self, bound: Bound | float) -> str:
         """The verdict with its reason, one sentence."""
-        return ": ".join(judge(self, bound))
+        verdict = judge(self, bound)
+        return f"{verdict.word}: {verdict.reason}"
 
     def to_dict(self) -> dict[str, object]:
         """JSON-ready; numbers that are not finite become None."""
@@ -208,11 +211,14 @@ def fit(df: pd.DataFrame, y: str = "hv", model: str = "auto") -> Fit:
     best = solve(chosen, data.means[:1])
     in_kappa = slopes(data, "k", known)
     # A lower-order model is preferred over every power law because of the term that still bends it.
-    bent = model == "auto" and chosen.name == "lower_order"
+    if model == "auto" and chosen.name == "lower_order":
+        bent = f"a lower-order term fits best: {local_slopes(in_kappa, 'kappa')} still bend"
+        in_kappa = _unsettled(in_kappa, bent)
     # Outer iterations are not rounded: where their slope moves, so does that of what they multiply.
-    moving = np.any(cells.rounding) and not fit(df, "outer").slopes["kappa"].settled
-    if bent or moving:
-        in_kappa = in_kappa._replace(settled=False)
+    if np.any(cells.rounding):
+        outer = fit(df, "outer").slopes["kappa"]
+        if not outer.settled:
+            in_kappa = _unsettled(in_kappa, f"of K, {outer.because or movement(outer, 'kappa')}")
     return Fit(
         quantity=y,
         chosen=estimate(chosen, data),
@@ -224,6 +230,7 @@ def fit(df: pd.DataFrame, y: str = "hv", model: str = "auto") -> Fit:
         cells=len(cells.kappa),
         excluded=cells.excluded,
         curve=Curve(chosen, best.linear[0], float(best.shape[0])),
+        sample=data,
     )
 
 
@@ -252,6 +259,11 @@ def collapse(df: pd.DataFrame, y: str = "outer", bound: str = "outer_bound") -> 
     )
 
 
+def _unsettled(found: Slopes, because: str) -> Slopes:
+    """Slopes that have not settled, for this reason unless their own drift says it."""
+    return found._replace(settled=False, because=because) if found.settled else found
+
+
 def _named(name: str, data: Sample) -> list[Model]:
     offsets = tuple(OFFSETS) if name == "power_log" else ("",)
     built = [build(name, offset, data.k, data.e) for offset in offsets]
@@ -271,7 +283,7 @@ def _nothing(y: str, cells: Cells) -> Fit:
     present = np.isfinite(cells.logs)
     return Fit(
         quantity=y,
-        chosen=Estimate("power", "", float("nan"), None, None),
+        chosen=Estimate("power", "", float("nan"), float("nan"), None, None),
         alternatives=(),
         slopes={"kappa": still, "eps": still},
         levels=_levels(cells),

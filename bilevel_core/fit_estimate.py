@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bilevel_core.fit_cells import Cells, Floats, mean_covariance, replicate_means, strata
-from bilevel_core.fit_models import OFFSETS, Model, build, solve
+from bilevel_core.fit_models import FACTORS, OFFSETS, Model, build, solve
 
 CONFIDENCE = 0.95
 
@@ -65,11 +65,15 @@ class Exponent:
 
 @dataclass(frozen=True)
 class Estimate:
-    """One model fitted to the counts; `criterion` compares models, smaller is better."""
+    """One model fitted to the counts; `criterion` compares models, smaller is better.
+
+    misfit: its part that is no penalty, chi squared of the cell means about the model.
+    """
 
     model: str
     offset: str
     criterion: float
+    misfit: float
     kappa: Exponent | None
     eps: Exponent | None
 
@@ -80,11 +84,17 @@ class Estimate:
 
 
 class Slopes(NamedTuple):
-    """Local slopes between neighbouring levels of one axis, and their change over the range."""
+    """Local slopes between neighbouring levels of one axis, and their change over the range.
+
+    known_to: half the width of the drift's interval, where that is more than may be overlooked;
+    because: why slopes have not settled, where their own drift does not say it.
+    """
 
     local: tuple[float, ...]
     drift: float
     settled: bool
+    known_to: float = 0.0
+    because: str = ""
 
 
 class Sample(NamedTuple):
@@ -132,7 +142,14 @@ def estimate(model: Model, data: Sample) -> Estimate:
     in_kappa, in_eps = _replicates(model, data)
     kappa = _exponent(model, data, "k", in_kappa) if model.kappa is not None else None
     eps = _exponent(model, data, "e", in_eps) if len(data.levels("e")) > 1 else None
-    return Estimate(model.name, model.offset, criterion(model, data), kappa, eps)
+    misfit, penalty = _judged(model, data)
+    return Estimate(model.name, model.offset, misfit + penalty, misfit, kappa, eps)
+
+
+def with_factor(data: Sample, offset: str) -> Estimate | None:
+    """A power law beside a log factor of `FACTORS`; None where the cells cannot carry it."""
+    model = build("power_log", offset, data.k, data.e)
+    return None if model is None else estimate(model, data)
 
 
 def criterion(model: Model, data: Sample) -> float:
@@ -141,11 +158,15 @@ def criterion(model: Model, data: Sample) -> float:
     The variance of a cell mean is known here (spread between instances, and resolution), so misfit
     is measured in its units instead of being taken for noise.
     """
+    return sum(_judged(model, data))
+
+
+def _judged(model: Model, data: Sample) -> tuple[float, float]:
     best = solve(model, data.means[:1])
     chi_squared = best.residuals[0] @ np.linalg.solve(data.covariance, best.residuals[0])
     falling = model.name == "lower_order" and best.shape[0] < 0
-    choices = OFFSETS[model.offset].cost if model.offset else int(falling)
-    return float(chi_squared + PENALTY * (model.parameters + choices))
+    choices = FACTORS[model.offset].cost if model.offset else int(falling)
+    return float(chi_squared), PENALTY * (model.parameters + choices)
 
 
 def interval(replicates: Floats, cells: Cells) -> tuple[float, float]:
@@ -174,8 +195,8 @@ def slopes(data: Sample, axis: str, known: Floats) -> Slopes:
 
     Drift is the change of slope over the whole range in a fit that is quadratic in the logarithm.
     The slope has settled unless the drift exceeds `DRIFT_LIMIT`, exceeds twice what resolution
-    alone may cause, and its interval over instances excludes zero.  NaN and settled for fewer than
-    three levels.
+    alone may cause, and its interval over instances excludes zero; a drift whose interval is wider
+    than that to either side may be either.  NaN and settled for fewer than three levels.
     """
     means = data.means - known
     position, other = (data.k, data.e) if axis == "k" else (data.e, data.k)
@@ -192,8 +213,9 @@ def slopes(data: Sample, axis: str, known: Floats) -> Slopes:
     resolution = float(
         np.sqrt(weights @ _resolution(data.k, data.e, data.cells.rounding) @ weights)
     )
-    moves = abs(drift) > max(DRIFT_LIMIT, 2 * resolution) and (low > 0 or high < 0)
-    return Slopes(local, drift, not moves)
+    overlooked, half = max(DRIFT_LIMIT, 2 * resolution), (high - low) / 2
+    moves = abs(drift) > overlooked and (low > 0 or high < 0)
+    return Slopes(local, drift, not moves, half if half > overlooked else 0.0)
 
 
 def _replicates(model: Model, data: Sample) -> tuple[Floats, Floats]:

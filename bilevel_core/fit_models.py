@@ -25,15 +25,16 @@ MODELS = ("power", "power_log", "lower_order", "logarithmic")
 
 
 class LogFactor(NamedTuple):
-    """The factor log(kappa^a eps^-b), and how much its choice costs in the criterion."""
+    """The factor log(C kappa^a eps^-b), and how much its choice costs in the criterion."""
 
     kappa: int
     eps: int
     cost: int
+    constant: float = 1.0
 
     def __call__(self, k: Floats, e: Floats) -> Floats:
         """Its value at k = log kappa, e = log(1/eps)."""
-        return np.asarray(self.kappa * k + self.eps * e)
+        return np.asarray(np.log(self.constant) + self.kappa * k + self.eps * e)
 
 
 OFFSETS = {
@@ -46,6 +47,23 @@ OFFSETS = {
 
 The last is that of unrolled differentiation: M kappa q^D <= sqrt(eps) asks for D of the order of
 kappa log(kappa / sqrt(eps)).  It is close to the one before, so it has to earn its choice."""
+
+CONSTANTS = (3, 10, 30, 100, 1000)
+"""Constants that may stand inside a log factor."""
+
+WITH_CONSTANT = {
+    name: LogFactor(kappa, eps, 1, constant)
+    for constant in CONSTANTS
+    for name, kappa, eps in (
+        (f"log({constant}/eps)", 0, 1),
+        (f"log({constant} kappa)", 1, 0),
+        (f"log({constant} kappa/eps)", 1, 1),
+        (f"log({constant} kappa^2/eps)", 2, 1),
+    )
+}
+"""Log factors that no count is fitted with, but that a tilde may hide."""
+
+FACTORS = OFFSETS | WITH_CONSTANT
 
 GRID = 161
 ZOOM = 21
@@ -129,7 +147,7 @@ def build(name: str, offset: str, k: Floats, e: Floats) -> Model | None:
         return None
     shape = None
     if name == "power_log":
-        factor = OFFSETS[offset](k, e)
+        factor = FACTORS[offset](k, e)
         if factor.min() <= 0 or np.ptp(factor) == 0:
             return None
     if name == "lower_order":
@@ -149,7 +167,7 @@ def build(name: str, offset: str, k: Floats, e: Floats) -> Model | None:
 
 def known_offset(model: Model) -> Floats:
     """Logarithm of the known log factor in each cell, (C,); zeros without one."""
-    return np.log(OFFSETS[model.offset](model.k, model.e)) if model.offset else 0.0 * model.k
+    return np.log(FACTORS[model.offset](model.k, model.e)) if model.offset else 0.0 * model.k
 
 
 def bend(model: Model, k: Floats, e: Floats, shape: Floats) -> Floats:
@@ -158,7 +176,7 @@ def bend(model: Model, k: Floats, e: Floats, shape: Floats) -> Floats:
     shape: (..., 1) against k, e: (C,).
     """
     if model.offset:
-        return np.log(OFFSETS[model.offset](k, e)) + 0.0 * shape
+        return np.log(FACTORS[model.offset](k, e)) + 0.0 * shape
     if model.name == "lower_order":
         return np.log1p(np.expm1(shape) * np.exp(model.k.min() - k))
     if model.name == "logarithmic":

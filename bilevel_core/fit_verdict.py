@@ -6,9 +6,11 @@ both ends.  Exponents closer than `EXPONENT_RESOLUTION` are not told apart.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from bilevel_core.fit_estimate import Estimate, Exponent
+from bilevel_core.fit_estimate import DRIFT_LIMIT, Estimate, Exponent, Slopes, with_factor
+from bilevel_core.fit_models import FACTORS, OFFSETS
 from bilevel_core.paper import Bound
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ MIN_INSTANCES = 5
 MIN_LEVELS = 3
 """Levels that each judged axis needs."""
 
+MIN_SPAN = 1.5
+"""The largest over the smallest level that each judged axis needs."""
+
 MAX_HALF_WIDTH = 0.25
 """An interval wider than this to either side carries no verdict."""
 
@@ -34,10 +39,14 @@ EXPONENT_RESOLUTION = 0.05
 
 
 class Verdict(NamedTuple):
-    """One of the five words, and why."""
+    """One of the five words, and why.
+
+    factor: the log factor, hidden by the bound, that alone lets exponents above it match.
+    """
 
     word: str
     reason: str
+    factor: str = ""
 
 
 DECISIVE = 6.0
@@ -48,8 +57,8 @@ def judge(fit: Fit, bound: Bound | float) -> Verdict:
     """Hold the exponents against a bound; a number is a bound on the exponent of kappa.
 
     Log factors: a tilde hides any of them, log kappa is dropped in every `Bound` of the paper.  A
-    fitted log factor that the bound does not hide counts into the exponents; one that it may hide
-    can explain exponents that lie above it.
+    fitted log factor that the bound does not hide counts into the exponents; one that it may hide,
+    and that the data do not rule out, can explain exponents that lie above it.
     """
     limits = _limits(fit, bound)
     reason = _shortage(fit, limits)
@@ -59,7 +68,7 @@ def judge(fit: Fit, bound: Bound | float) -> Verdict:
     if reason:
         return Verdict(NOT_ASYMPTOTIC, reason)
     judged = _judged(fit, bound)
-    reason = _blur(judged, limits)
+    reason = _blur(judged, limits) or _unknown_drift(fit, limits)
     if reason:
         return Verdict(NOT_ENOUGH, reason)
     verdict = _compare(judged, limits)
@@ -67,7 +76,7 @@ def judge(fit: Fit, bound: Bound | float) -> Verdict:
         for other in _hidden(fit, bound):
             if _compare(other, limits).word != EXCEEDS:
                 hidden = f"{verdict.reason}; a factor {other.offset} may explain the excess"
-                return Verdict(MATCHES, hidden)
+                return Verdict(MATCHES, hidden, other.offset)
     return Verdict(verdict.word, verdict.reason + _doubt(fit, judged, limits, verdict.word))
 
 
@@ -88,6 +97,9 @@ def _shortage(fit: Fit, limits: dict[str, float]) -> str:
         levels = len(fit.levels[axis])
         if levels < MIN_LEVELS:
             return f"{levels} levels of {axis}, {MIN_LEVELS} needed"
+        span = max(fit.levels[axis]) / min(fit.levels[axis])
+        if span < MIN_SPAN:
+            return f"levels of {axis} span a factor of {span:.3g}, {MIN_SPAN:g} needed"
         if getattr(fit, axis) is None:
             return "kappa and eps vary together, so their exponents cannot be separated"
     return ""
@@ -97,9 +109,27 @@ def _movement(fit: Fit, limits: dict[str, float]) -> str:
     for axis in limits:
         moving = fit.slopes[axis]
         if not moving.settled and not (axis == "eps" and fit.model == "logarithmic"):
-            ends = f"{moving.local[0]:.2f} to {moving.local[-1]:.2f}"
-            change = f"moves by {moving.drift:+.2f} over the range ({ends})"
-            return f"the local slope in {_name(axis)} {change}"
+            return moving.because or movement(moving, axis)
+    return ""
+
+
+def local_slopes(slopes: Slopes, axis: str) -> str:
+    """The local slopes along an axis, in words."""
+    listed = ", ".join(f"{slope:.2f}" for slope in slopes.local)
+    return f"local slopes in {_name(axis)} ({listed})"
+
+
+def movement(slopes: Slopes, axis: str) -> str:
+    """How the local slopes along an axis move, as a clause."""
+    return f"{local_slopes(slopes, axis)} move by {slopes.drift:+.2f} over the range"
+
+
+def _unknown_drift(fit: Fit, limits: dict[str, float]) -> str:
+    for axis in limits:
+        half = fit.slopes[axis].known_to
+        if half and not (axis == "eps" and fit.model == "logarithmic"):
+            drift = f"the drift of the local slopes in {_name(axis)} is known to +- {half:.2f} only"
+            return f"{drift}, {DRIFT_LIMIT:g} needed"
     return ""
 
 
@@ -124,15 +154,19 @@ def _hides(bound: Bound, offset: str) -> bool:
     return bound.tilde or offset == "log(kappa)"
 
 
-def _hidden(fit: Fit, bound: Bound) -> list[Estimate]:
-    """Estimates beside a log factor that the bound hides.
+def _hidden(fit: Fit, bound: Bound) -> Iterator[Estimate]:
+    """Estimates beside a log factor that the bound hides, and the data do not rule out.
 
-    Under a tilde all of them: the true factor may have a constant inside that none of the known
-    ones has.  Else log kappa, if the data do not rule it out.
+    Under a tilde the factor may have any constant inside.  What rules it out is its misfit: the
+    theorem names a factor, which need not earn its place here.
     """
-    near = fit.chosen.criterion + DECISIVE
-    found = [e for e in fit.alternatives if e.offset and _hides(bound, e.offset)]
-    return [e for e in found if bound.tilde or e.criterion < near]
+    if fit.sample is None:
+        return
+    near = fit.chosen.misfit + DECISIVE
+    for offset in FACTORS if bound.tilde else OFFSETS:
+        found = with_factor(fit.sample, offset) if _hides(bound, offset) else None
+        if found is not None and found.misfit < near:
+            yield found
 
 
 def _doubt(fit: Fit, judged: Estimate, limits: dict[str, float], word: str) -> str:

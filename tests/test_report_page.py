@@ -151,6 +151,18 @@ def test_the_summary_counts_the_verdicts_of_the_tables(directory, page):
     assert "hard (curvature 3), policy sharp" in table["text"]
 
 
+def test_the_summary_names_no_verdict_above_a_bound_and_counts_what_reads_above(directory, page):
+    above = sum(
+        entry.verdict == "not asymptotic" and entry.fit.kappa.value > entry.bound.kappa + 0.05
+        for group in split(store.frame(directory))
+        for entry in entries(group)
+        if entry.quantity in COUNTED and entry.bound and entry.fit and entry.fit.kappa
+    )
+    (text,) = [p["text"] for p in page.all("p") if "such comparisons" in p["text"]]
+    assert "No verdict is exceeds bound." in text
+    assert ("read above their bound for now" in text) == bool(above)
+
+
 def test_every_run_that_missed_is_named_with_its_reason(page):
     (section,) = [e for e in page.all("section") if e.get("id") == "missed"]
     assert "15 censored" in section["text"]

@@ -114,7 +114,7 @@ def test_local_slopes_stand_where_they_still_move():
     lines = markdown_row(df, "AID-BiO")[1].split("<br>")
     assert lines[-1] == "**not asymptotic**"
     assert re.fullmatch(r"κ\^≈\d\.\d\d \[.*\].*", lines[1])
-    assert re.fullmatch(r"local slopes \d\.\d\d → \d\.\d\d", lines[2])
+    assert re.fullmatch(r"local slopes \d\.\d\d → \d\.\d\d \(\+\d\.\d\d\)", lines[2])
     assert "**not asymptotic**: the local slopes" in report.write_table(df, "md")
 
 
@@ -251,3 +251,16 @@ def test_importing_the_report_is_light():
     code = "import sys, bilevel_core.report; print({'matplotlib', 'pandas'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("fmt", ["md", "latex"])
+def test_what_a_hidden_log_factor_explains_is_named(fmt):
+    """ITD-BiO's unrolling depth is kappa log(kappa^2/eps), under the tilde of its bound."""
+    df = frame("aid_bio", name="itd_bio")
+    df["gc_g"] = df["jv"] = df["hv"] = df["outer"] * np.ceil(df["kappa"])
+    assert "Above the bound" not in report.write_table(df, fmt)
+    depth = np.ceil(df["kappa"] * np.log(5000 * df["kappa"] ** 2 / df["eps"]))
+    df["gc_g"] = df["jv"] = df["hv"] = df["outer"] * depth
+    line = csv_line(df, "itd_bio", "gc_g")
+    assert (line["verdict"], line["hidden_factor"][:4]) == ("matches bound", "log(")
+    assert "may explain: ITD-BiO Gc(g), JV, HV." in report.write_table(df, fmt)

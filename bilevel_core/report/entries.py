@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bilevel_core.fit import Collapse, Fit
+    from bilevel_core.fit_verdict import Verdict
     from bilevel_core.paper import Bound
 
 ZERO = "zero"
@@ -34,10 +35,10 @@ class Entry(NamedTuple):
     bound: what the verdict is against, None where no theorem is known; printed: the paper's own
     bound where that is another one; fit: None where the counts carry none; verdict: a word of
     `Fit.verdict`, or "zero" (all counts are 0), "nothing reached", "infeasible" (nothing was run),
-    "no bound"; reason: of the
-    verdict; cells: (kappa, eps) pairs; excluded: those with an instance that missed its eps, which
-    are in no mean; infeasible: those that were not run, with the range of calls `predicted` for
-    them; statuses: rows by status.
+    "no bound"; reason: of the verdict; factor: the hidden log factor that alone lets exponents
+    above the bound match; cells: (kappa, eps) pairs; excluded: those with an instance that missed
+    its eps, which are in no mean; infeasible: those that were not run, with the range of calls
+    `predicted` for them; statuses: rows by status.
     """
 
     solver: str
@@ -47,6 +48,7 @@ class Entry(NamedTuple):
     fit: Fit | None
     verdict: str
     reason: str
+    factor: str
     cells: int
     excluded: int
     infeasible: int
@@ -73,7 +75,7 @@ def entry(group: Group, solver: str, quantity: str) -> Entry:
     cells = cell_statuses(rows)
     infeasible = int((cells == INFEASIBLE).sum())
     bound, printed = bounds(group.problem, solver, quantity)
-    fit, verdict, reason = _measure(rows, quantity, bound)
+    fit, (verdict, reason, factor) = _measure(rows, quantity, bound)
     if verdict == TOO_LITTLE and infeasible:
         reason += f"; {infeasible} more cells are infeasible"
     return Entry(
@@ -84,6 +86,7 @@ def entry(group: Group, solver: str, quantity: str) -> Entry:
         fit,
         verdict,
         reason,
+        factor,
         len(cells),
         int((cells != "ok").sum()) - infeasible,
         infeasible,
@@ -130,20 +133,20 @@ def collapse(group: Group, solver: str) -> Collapse | None:
     return found if found.cells else None
 
 
-def _measure(rows: pd.DataFrame, quantity: str, bound: Bound | None) -> tuple[Fit | None, str, str]:
+def _measure(rows: pd.DataFrame, quantity: str, bound: Bound | None) -> tuple[Fit | None, Verdict]:
     from bilevel_core.fit import fit
+    from bilevel_core.fit_verdict import Verdict, judge
 
     reached = rows.loc[rows["status"] == "ok", quantity]
     if reached.empty:
-        return None, NOT_RUN if (rows["status"] == INFEASIBLE).all() else UNREACHED, ""
+        never_run = (rows["status"] == INFEASIBLE).all()
+        return None, Verdict(NOT_RUN if never_run else UNREACHED, "")
     if (reached == 0).all():
-        return None, ZERO, ""
+        return None, Verdict(ZERO, "")
     try:
         fitted = fit(rows, y=quantity)
     except InputError as error:
-        return None, TOO_LITTLE, str(error)
+        return None, Verdict(TOO_LITTLE, str(error))
     if bound is None:
-        return fitted, NO_BOUND if fitted.asymptotic else NOT_ASYMPTOTIC, ""
-    limit = measurable(bound, rows)
-    verdict = fitted.verdict(limit)
-    return fitted, verdict, fitted.explain(limit).removeprefix(f"{verdict}: ")
+        return fitted, Verdict(NO_BOUND if fitted.asymptotic else NOT_ASYMPTOTIC, "")
+    return fitted, judge(fitted, measurable(bound, rows))

@@ -37,12 +37,15 @@ READING = (
 )
 
 VERDICTS = {
-    "matches bound": "every exponent reaches the bound's, none exceeds it",
+    "matches bound": "every exponent reaches the bound's, none exceeds it by more than a log "
+    "factor that the bound hides",
     "within bound": "an exponent lies below the bound's, none above",
     "exceeds bound": "an exponent lies above the bound's: a fault, or a regime outside the theorem",
-    "not asymptotic": "the local slopes (first → last) still move over the range, so that the "
-    "fitted exponent (marked ≈) is not yet one",
-    "not enough data": "too few levels or instances, or an interval too wide, for a verdict",
+    "not asymptotic": "the local slopes of the count, or of K in it, still move over the range "
+    "(first → last, in brackets the drift fitted to all), so that the exponent (marked ≈) is not "
+    "yet one",
+    "not enough data": "too few levels or instances, too short a range, or an interval too wide, "
+    "for a verdict",
     "nothing reached": "no run reached its ε; the statuses follow",
     "infeasible": "no run was started, since its predicted calls exceed the budget",
     "no bound": "no theorem to hold the exponents against",
@@ -99,6 +102,7 @@ def legend(group: Group, found: list[Entry], notation: Notation) -> list[str]:
     used = [word for word in VERDICTS if any(entry.verdict == word for entry in found)]
     lines += [f"{notation.strong(word)}: {VERDICTS[word]}." for word in used]
     return [notation.say(line) for line in lines] + [
+        *_conceded(found, notation),
         *_without_rate(found, notation),
         *_undecided(found, notation),
         *tuning_cost(group, notation),
@@ -177,6 +181,17 @@ def _without_rate(found: list[Entry], notation: Notation) -> list[str]:
         for solver in solvers
         if solver in paper.NO_RATE
     ]
+
+
+def _conceded(found: list[Entry], notation: Notation) -> list[str]:
+    """What lies above its bound by no more than a hidden log factor explains."""
+    conceded: dict[str, list[str]] = {}
+    for entry in found:
+        if entry.factor:
+            conceded.setdefault(entry.solver, []).append(head(entry.quantity))
+    counts = "; ".join(f"{title(s, notation)} {', '.join(heads)}" for s, heads in conceded.items())
+    lead = "Above the bound, by what a log factor that it hides may explain"
+    return [f"{lead}: {counts}."] if conceded else []
 
 
 def _undecided(found: list[Entry], notation: Notation) -> list[str]:

@@ -59,6 +59,7 @@ def _line(entry: Entry) -> dict[str, Any]:
         "quantity": entry.quantity,
         "verdict": entry.verdict,
         "reason": entry.reason,
+        "hidden_factor": entry.factor,
         "cells": entry.cells,
         "excluded": entry.excluded,
         "statuses": "; ".join(f"{name} {number}" for name, number in entry.statuses.items()),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from bilevel_core.report.style import short
 
 if TYPE_CHECKING:
     from bilevel_core.fit import Fit
-    from bilevel_core.fit_estimate import Exponent
+    from bilevel_core.fit_estimate import Exponent, Slopes
     from bilevel_core.paper import Bound
 
 
@@ -66,7 +65,7 @@ def exponents(fit: Fit, notation: Notation) -> list[str]:
     for axis, line in powers(fit, notation).items():
         lines.append(line)
         if not fit.slopes[axis].settled:
-            lines.append(notation.say(f"local slopes {_ends(fit.local_slopes[axis])}"))
+            lines.append(notation.say(f"local slopes {_ends(fit.slopes[axis])}"))
     return [*lines, *factors(fit, notation)]
 
 
@@ -131,6 +130,7 @@ def _power(symbol: str, exponent: float, notation: Notation) -> str:
     return symbol if exponent == 1 else notation.power(symbol, f"{exponent:g}")
 
 
-def _ends(slopes: Iterable[float]) -> str:
-    known = [slope for slope in slopes if isfinite(slope)]
-    return f"{fixed(known[0])} → {fixed(known[-1])}" if known else ""
+def _ends(slopes: Slopes) -> str:
+    """The first and the last local slope, and the drift fitted to all."""
+    known = [slope for slope in slopes.local if isfinite(slope)]
+    return f"{fixed(known[0])} → {fixed(known[-1])} ({slopes.drift:+.2f})" if known else ""

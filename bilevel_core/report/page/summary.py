@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from bilevel_core.report.entries import ZERO, Entry
+from bilevel_core.fit_verdict import EXPONENT_RESOLUTION
+from bilevel_core.report.entries import NOT_ASYMPTOTIC, ZERO, Entry
 from bilevel_core.report.groups import LABELS, solver_order
 from bilevel_core.report.ledgers import COUNTED
 from bilevel_core.report.legend import VERDICTS
@@ -22,7 +23,8 @@ WORDS = {**VERDICTS, ZERO: "the algorithm never calls this oracle"}
 class Summary(NamedTuple):
     """statuses: of runs; verdicts: words that occur; table: of a section, a number for each word.
 
-    exceeding: solver, count and heading wherever a verdict says "exceeds bound".
+    exceeding: solver, count and heading wherever a verdict says "exceeds bound"; unsettled_above:
+    how many exponents that are not asymptotic read above their bound.
     """
 
     runs: int
@@ -36,6 +38,7 @@ class Summary(NamedTuple):
     table: tuple[tuple[Section, tuple[int, ...]], ...]
     totals: tuple[int, ...]
     exceeding: tuple[str, ...]
+    unsettled_above: int
     outdated: int
     hours: float
 
@@ -61,6 +64,7 @@ def summary(inventory: Inventory, sections: Sequence[Section]) -> Summary:
         ),
         tuple(total[word] for word in words),
         tuple(_exceeding(sections)),
+        sum(_is_unsettled_above(entry) for one in sections for entry in _counted(one)),
         sum(not run.current for run in inventory.runs),
         sum(run.seconds for run in inventory.runs) / 3600,
     )
@@ -77,6 +81,16 @@ def _exceeding(sections: Sequence[Section]) -> list[str]:
         for entry in _counted(one)
         if entry.verdict == "exceeds bound"
     ]
+
+
+def _is_unsettled_above(entry: Entry) -> bool:
+    if entry.verdict != NOT_ASYMPTOTIC or entry.fit is None or entry.bound is None:
+        return False
+    pairs = ((entry.fit.kappa, entry.bound.kappa), (entry.fit.eps, entry.bound.eps))
+    return any(
+        exponent is not None and limit is not None and exponent.value > limit + EXPONENT_RESOLUTION
+        for exponent, limit in pairs
+    )
 
 
 def _span(first: float, last: float) -> str:
