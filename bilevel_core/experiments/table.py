@@ -46,7 +46,8 @@ def _preamble(profile: Profile) -> str:
         f"evaluation. An exact call costs as many samples as its sum has terms. Every point of the "
         f"grid was run once on seed {TUNING_SEED} with {_budget(part)}; of scores within "
         f"{CLOSE:.1%} of the lowest the one of the smallest steps wins; * marks a chosen value "
-        "at an edge of its grid. Seconds are of outer steps alone, of the machine that ran them."
+        "at an edge of its grid of three or more. Seconds are of outer steps alone, of the machine "
+        "that ran them."
     )
 
 
