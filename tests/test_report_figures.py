@@ -17,7 +17,7 @@ from bilevel_core.report.page.collapsed import collapsed
 from bilevel_core.report.points import held, points, worst
 from bilevel_core.report.saving import raster
 from bilevel_core.report.style import MARKS, short
-from bilevel_core.report.styles import PAPER, SCREEN
+from bilevel_core.report.styles import PAPER, SCREEN, STYLES
 
 
 def only_group(df):
@@ -101,6 +101,27 @@ def test_the_guide_has_the_slope_of_the_bound():
     _, table = drawn_counts(frame("ba"), "eps")
     guide = table[table["quantity"] == "gc_g"].set_index("eps")["guide"]
     assert np.log(guide[1e-3] / guide[1e-1]) / np.log(100.0) == pytest.approx(1.25)
+
+
+def told_of_counts(df, style):
+    """Words of the legend, and what stands above the panels."""
+    group = only_group(df)
+    figure, _ = counts.draw(group, entries(group), "kappa", style)
+    above = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    return [text.get_text() for text in figure.legends[0].get_texts()], above
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_only_what_is_drawn_is_explained(style):
+    words, above = told_of_counts(frame("aid_bio"), style)
+    assert words == ["mean, 95 % interval", "fit", "slope of the bound"]
+    assert "its 95 % interval, and the bound's" in above
+    words, above = told_of_counts(frame("aid_bio", name="a.py:plugin"), style)
+    assert words == ["mean, 95 % interval", "fit"]
+    assert "and its 95 % interval" in above
+    assert "bound" not in above
+    words, _ = told_of_counts(miss(frame("aid_bio")), style)
+    assert words == ["mean, 95 % interval", "censored (at edge)"]
 
 
 def test_lines_in_the_axes_are_the_table():
