@@ -2,7 +2,8 @@
 
 Measures the ends of the inner Hessian's spectrum of each task, by Lanczos' method over counted
 products, and draws the curves of a store (the quick profile's, on the hard family) on to these
-condition numbers.  Writes OUT/conditions.json, OUT/README.md and OUT/placement.{pdf,png,csv}.
+condition numbers.  Writes OUT/conditions.json, OUT/README.md and OUT/placement.{pdf,png,csv}; with
+--redraw nothing is measured: page and picture are made from OUT/conditions.json.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 TASKS = ("fewshot", "hypercleaning", "newsgroups")
 PROBLEM, POLICY, CRITERION = "hard", "sharp", "average"
 """The group whose curves are drawn."""
+SECONDS = "seconds_of_task"
 
 PAGE = """\
 # Where the real tasks lie
@@ -85,6 +87,22 @@ def measured() -> list[tuple[Condition, float]]:
     return found
 
 
+def stored(directory: Path) -> list[tuple[Condition, float]]:
+    """What `measured` gave when it was last written there.
+
+    Raises:
+        InputError: nothing was.
+    """
+    path = directory / "conditions.json"
+    if not path.exists():
+        raise InputError(f"{path} does not exist; expected what a run without --redraw writes")
+    found = json.loads(path.read_text(encoding="utf-8"))["conditions"]
+    return [
+        (Condition(**{name: one[name] for name in Condition._fields}), one[SECONDS])
+        for one in found
+    ]
+
+
 def page(found: Sequence[tuple[Condition, float]], group: Group, table: pd.DataFrame) -> str:
     """The README of the folder."""
     largest = max(group.levels("kappa"))
@@ -128,20 +146,25 @@ def _extrapolated(task: str, rows: pd.DataFrame, group: Group, largest: float) -
 
 def write(directory: Path, curves: Path) -> None:
     """Measure, draw and write everything."""
-    import matplotlib
-
     group = group_of(curves)
     found = measured()
-    starts = {one.task: one.kappa for one, _ in found if one.gradients == 0}
     directory.mkdir(parents=True, exist_ok=True)
-    with matplotlib.rc_context(rc(SCREEN)):  # type: ignore[arg-type]
-        figure, table = placement.draw(group, starts)
-        save(figure, table, directory / "placement")
     content = {
-        "conditions": [one._asdict() | {"seconds_of_task": seconds} for one, seconds in found],
+        "conditions": [one._asdict() | {SECONDS: seconds} for one, seconds in found],
         "environment": environment(),
     }
     atomic.write_text(directory / "conditions.json", json.dumps(content, indent=1) + "\n")
+    draw(directory, group, found)
+
+
+def draw(directory: Path, group: Group, found: Sequence[tuple[Condition, float]]) -> None:
+    """Write the picture, and the page around it."""
+    import matplotlib
+
+    starts = {one.task: one.kappa for one, _ in found if one.gradients == 0}
+    with matplotlib.rc_context(rc(SCREEN)):  # type: ignore[arg-type]
+        figure, table = placement.draw(group, starts)
+        save(figure, table, directory / "placement")
     atomic.write_text(directory / "README.md", page(found, group, table))
 
 
@@ -150,9 +173,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--curves", type=Path, default=Path("results/reference/quick"))
+    parser.add_argument("--redraw", action="store_true", help="from OUT/conditions.json")
     given = parser.parse_args(arguments)
     try:
-        write(given.out, given.curves)
+        if given.redraw:
+            draw(given.out, group_of(given.curves), stored(given.out))
+        else:
+            write(given.out, given.curves)
     except InputError as error:
         say(f"error: {error}")
         return 2

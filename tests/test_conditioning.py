@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from figure_text import overlapping
 from report_frames import frame
 
 import problems
@@ -42,6 +43,27 @@ def test_curves_are_drawn_on_to_the_tasks():
     assert texts == ["near", "far"] * 4
 
 
+def test_names_of_tasks_hide_nothing():
+    (group,) = split(frame("aid_bio"))
+    tasks = {"in": 16.0, "beyond the marks": 50.0, "next to it": 150.0, "far": 1e4}
+    figure, _ = placement.draw(group, tasks)
+    assert overlapping(figure) == []
+    for axes in figure.axes:
+        panel = axes.get_window_extent()
+        assert len(axes.texts) == len(tasks)
+        assert all(text.get_window_extent().y0 > panel.y1 for text in axes.texts)
+
+
+def test_names_that_would_meet_are_stacked():
+    lines = [(10.0, ["a", "b"]), (100.0, ["cccc"]), (1000.0, ["d"])]
+    assert [line.row for line in placement.stacked(lines, 0.1)] == [0, 0, 0]
+    assert placement.stacked(lines, 0.3) == [
+        (10.0, "a, b", 0),
+        (100.0, "cccc", 1),
+        (1000.0, "d", 0),
+    ]
+
+
 def test_tasks_that_lie_close_share_a_line():
     found = placement.gathered({"c": 1000.0, "a": 10.0, "b": 12.0})
     assert found == [(10.0, ["a", "b"]), (1000.0, ["c"])]
@@ -60,6 +82,19 @@ def test_the_command_writes_numbers_page_and_picture(tmp_path, monkeypatch):
     assert "| quadratic | at the start |" in page
     assert "| quadratic | 90 | 2.81 |" in page
     assert (tmp_path / "out" / "placement.png").stat().st_size > 10_000
+
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for name in before.keys() - {"conditions.json"}:
+        (tmp_path / "out" / name).unlink()
+    monkeypatch.setattr(command, "measured", lambda: pytest.fail("measured again"))
+    assert command.main([str(tmp_path / "out"), "--redraw"]) == 0
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_what_was_not_measured_is_not_redrawn(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "group_of", lambda directory: None)
+    assert command.main([str(tmp_path), "--redraw"]) == 2
+    assert "conditions.json does not exist" in capsys.readouterr().err
 
 
 def test_a_store_without_the_curves_is_told_in_one_line(tmp_path, capsys):

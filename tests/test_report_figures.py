@@ -13,9 +13,11 @@ from bilevel_core import report
 from bilevel_core.errors import InputError
 from bilevel_core.report import collapses, counts, groups, heat
 from bilevel_core.report.entries import entries
+from bilevel_core.report.page.collapsed import collapsed
 from bilevel_core.report.points import held, points, worst
 from bilevel_core.report.saving import raster
 from bilevel_core.report.style import MARKS, short
+from bilevel_core.report.styles import PAPER, SCREEN, STYLES
 
 
 def only_group(df):
@@ -101,6 +103,27 @@ def test_the_guide_has_the_slope_of_the_bound():
     assert np.log(guide[1e-3] / guide[1e-1]) / np.log(100.0) == pytest.approx(1.25)
 
 
+def told_of_counts(df, style):
+    """Words of the legend, and what stands above the panels."""
+    group = only_group(df)
+    figure, _ = counts.draw(group, entries(group), "kappa", style)
+    above = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    return [text.get_text() for text in figure.legends[0].get_texts()], above
+
+
+@pytest.mark.parametrize("style", STYLES.values(), ids=STYLES)
+def test_only_what_is_drawn_is_explained(style):
+    words, above = told_of_counts(frame("aid_bio"), style)
+    assert words == ["mean, 95 % interval", "fit", "slope of the bound"]
+    assert "its 95 % interval, and the bound's" in above
+    words, above = told_of_counts(frame("aid_bio", name="a.py:plugin"), style)
+    assert words == ["mean, 95 % interval", "fit"]
+    assert "and its 95 % interval" in above
+    assert "bound" not in above
+    words, _ = told_of_counts(miss(frame("aid_bio")), style)
+    assert words == ["mean, 95 % interval", "censored (at edge)"]
+
+
 def test_lines_in_the_axes_are_the_table():
     figure, table = drawn_counts(frame("aid_bio"))
     fitted = table.loc[table["quantity"] == "gc_f", "fitted"]
@@ -160,6 +183,40 @@ def test_the_collapse_is_flat_where_the_bound_describes_the_counts():
     _, table = collapses.draw(only_group(frame("aid_bio", "ba", "fo_itd_bio")))
     assert set(table["solver"]) == {"aid_bio", "ba"}
     assert table["mean"].to_numpy() == pytest.approx(0.25, rel=1e-4)
+
+
+def many_levels_beside():
+    """AID-BiO, which has a bound, beside a solver without one on levels of its own, finer ones."""
+    other = frame("fo_itd_bio")
+    parts = [
+        other.assign(kappa=other["kappa"] * factor, eps=other["eps"] * 3 * factor)
+        for factor in (0.01, 0.1, 10.0)
+    ]
+    return pd.concat([miss(frame("aid_bio"), eps=1e-3), *parts])
+
+
+@pytest.mark.parametrize("style", [SCREEN, PAPER], ids=["screen", "paper"])
+def test_the_collapse_tells_levels_apart_that_have_marks(style):
+    figure, _ = collapses.draw(only_group(many_levels_beside()), style)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ε = 0.1", "ε = 0.01"]
+    (axes,) = figure.axes
+    assert axes.get_xlim() == pytest.approx((4 / 1.25, 32 * 1.25))
+    assert list(axes.xaxis.get_majorticklocs()) == list(KAPPAS)
+
+
+def test_the_collapse_is_against_the_axis_on_which_there_are_several_levels():
+    df = frame("aid_bio")
+    one = df[df["kappa"] == 8.0]
+    figure, _ = collapses.draw(only_group(pd.concat([one, frame("fo_itd_bio")])))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["κ = 8"]
+    assert [axes.get_xlabel() for axes in figure.axes] == ["1/ε"]
+
+
+def test_the_collapse_of_the_page_has_the_same_levels():
+    picture = collapsed(only_group(many_levels_beside()))
+    assert picture is not None
+    assert [entry.name for entry in picture.legend] == ["ε = 0.1", "ε = 0.01"]
+    assert [picture.panels[0].count(f">{kappa:g}<") for kappa in (*KAPPAS, 320)] == [1, 1, 1, 1, 0]
 
 
 def test_no_collapse_without_a_bound_and_no_axis_of_one_level(tmp_path):

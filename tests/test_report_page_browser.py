@@ -2,7 +2,7 @@
 
 import pytest
 from browser import browser  # noqa: F401
-from page_store import EVIL, KAPPAS, make
+from page_store import EPSS, EVIL, KAPPAS, SEEDS, config, make, planted
 
 from bilevel_core import report
 
@@ -102,6 +102,22 @@ def test_another_count_axis_and_level_are_drawn(address, browser):  # noqa: F811
     find(browser, "#group-1-explorer button.guides").click()
     assert run(browser, guides) == 0
     assert browser.complaints() == []
+
+
+def test_a_solver_that_is_drawn_at_a_level_of_its_own_says_so(tmp_path, browser):  # noqa: F811
+    found = [
+        planted(config(solver, kappa=kappa, seed=seed, eps=eps))
+        for solver, eps in (("aid_bio", EPSS), ("ba", EPSS[:1]))
+        for kappa in KAPPAS
+        for seed in SEEDS
+    ]
+    page = report.write_page(make(tmp_path / "store", found), tmp_path / "report.html")
+    visit(browser, page.as_uri())
+    assert "ε = 0.01" in find(browser, "#group-1-explorer .head").text
+    assert "at ε = 0.1" in button(browser, "BA").text
+    assert "at ε" not in button(browser, "AID-BiO").text
+    find(browser, "#group-1-explorer option[value='0.1']").click()
+    assert "at ε" not in button(browser, "BA").text
 
 
 def test_the_picture_is_walked_with_the_keyboard(address, browser):  # noqa: F811

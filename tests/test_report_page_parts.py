@@ -14,8 +14,10 @@ from report_frames import frame
 
 from bilevel_core.cli import main
 from bilevel_core.report import groups
+from bilevel_core.report.entries import entries
 from bilevel_core.report.notation import HTML, escape_html
-from bilevel_core.report.page import axes, commands, explorer, manifest, provenance, svg
+from bilevel_core.report.page import axes, commands, explorer, manifest, pictures, provenance, svg
+from bilevel_core.report.page.cells import cells
 from bilevel_core.report.page.inventory import read
 from bilevel_core.report.page.looks import DASHES, SHAPES, look
 from bilevel_core.sweep import store
@@ -162,6 +164,15 @@ def test_a_panel_holds_its_points_and_escapes_its_words():
     left, right = re.findall(r'class="mark" transform="translate\(([\d.]+),([\d.]+)\)', drawn)
     assert left == (f"{svg.LEFT:.1f}", f"{svg.SMALL.height - svg.BOTTOM:.1f}")
     assert right == (f"{svg.SMALL.width - svg.RIGHT:.1f}", f"{svg.TOP:.1f}")
+
+
+def test_the_legend_names_the_level_of_a_solver_that_is_drawn_at_its_own():
+    df = frame("aid_bio", "ba")
+    (group,) = groups.split(df[(df["solver"] == "aid_bio") | (df["eps"] == 1e-1)])
+    found = entries(group)
+    for axis, names in (("kappa", ["BA at ε = 0.1", "AID-BiO"]), ("eps", ["BA", "AID-BiO"])):
+        drawn = pictures.counts(group, found, cells(group, found), axis)
+        assert [entry.name for entry in drawn.legend] == names
 
 
 def test_steps_have_a_corner_before_and_after_each_rise():

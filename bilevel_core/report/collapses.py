@@ -6,6 +6,7 @@ kappa at each eps, or against 1/eps where there is one kappa.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from bilevel_core.report import wording
@@ -38,6 +39,20 @@ def solvers(group: Group) -> list[str]:
     return [solver for solver, c in found.items() if c is not None]
 
 
+def across(kappas: Iterable[float]) -> tuple[str, str]:
+    """What is drawn against, and what is told apart; kappas: of the cells that have a ratio."""
+    return ("kappa", "eps") if len(set(kappas)) > 1 else ("eps", "kappa")
+
+
+def levels(values: Iterable[float]) -> list[float]:
+    """The levels that are told apart, descending; values: of the cells that have a ratio.
+
+    Levels of a group's other solvers are none of them: they would have no mark.
+    """
+    found = sorted({float(value) for value in values}, reverse=True)
+    return found[:: -(-len(found) // MOST)]
+
+
 def draw(group: Group, style: Style = SCREEN) -> tuple[Figure, pd.DataFrame]:
     """The figure, and its table: solver and the columns of `points`, of the ratio."""
     import pandas as pd
@@ -55,24 +70,24 @@ def draw(group: Group, style: Style = SCREEN) -> tuple[Figure, pd.DataFrame]:
     width = style.narrow if columns == 1 else style.wide
     height = style.height or style.inches(0.9 + 1.6 * lines)
     figure = Figure(figsize=(width, height), layout="constrained")
-    axis, other = ("kappa", "eps") if len(group.levels("kappa")) > 1 else ("eps", "kappa")
+    complete = table[table["mean"].notna()]
+    axis, other = across(complete["kappa"])
+    apart = {level: _level(other, level) for level in levels(complete[other])}
     grid = panels(figure, len(names), columns, "κ" if axis == "kappa" else "1/ε")
-    levels = group.levels(other)[::-1]
-    levels = levels[:: -(-len(levels) // MOST)]
     for place, (axes, solver) in enumerate(zip(grid, names, strict=True)):
-        _panel(axes, tables[solver], axis, {level: _level(other, level) for level in levels}, style)
+        _panel(axes, tables[solver], axis, apart, style)
         title = _title(solver, collapse(group, solver))
         axes.set_title(title, fontsize=style.legend, parse_math=False)
         if place % columns == 0:
             axes.set_ylabel("measured K / bound on K")
-    _scales(grid, group, axis, table)
+    _scales(grid, axis, complete)
     heading = "\n".join(lines_of(group.heading, width, style.characters))
     figure.suptitle(heading, fontsize=style.heading, parse_math=False)
     fitting = max(1, int(width / style.inches(ENTRY)))
     figure.legend(
         *grid[0].get_legend_handles_labels(),
         loc="outside lower center",
-        ncols=min(len(levels), fitting),
+        ncols=min(len(apart), fitting),
     )
     return figure, table
 
@@ -80,6 +95,10 @@ def draw(group: Group, style: Style = SCREEN) -> tuple[Figure, pd.DataFrame]:
 def _level(column: str, value: float) -> str:
     symbol = "ε" if column == "eps" else "κ"
     return f"{symbol} = {short(value)}"
+
+
+def _places(table: pd.DataFrame, axis: str) -> pd.Series[float]:
+    return table["kappa"] if axis == "kappa" else 1 / table["eps"]
 
 
 def _panel(
@@ -90,9 +109,8 @@ def _panel(
         look = mark(place)
         level = table[(table[other] == value) & table["mean"].notna()]
         mean = level["mean"]
-        x = level["kappa"] if axis == "kappa" else 1 / level["eps"]
         axes.errorbar(
-            x, mean, yerr=[mean - level["low"], level["high"] - mean],
+            _places(level, axis), mean, yerr=[mean - level["low"], level["high"] - mean],
             marker=look.marker, color=look.colour, ls=look.dashes, mec="white", mew=0.3,
             elinewidth=style.frame, capsize=style.cap, label=text,
         )  # fmt: skip
@@ -108,12 +126,11 @@ def _title(solver: str, found: Collapse | None) -> str:
     return "\n".join([name, *slopes])
 
 
-def _scales(grid: list[Axes], group: Group, axis: str, table: pd.DataFrame) -> None:
-    levels = group.levels(axis)
-    levels = levels if axis == "kappa" else [1 / eps for eps in levels[::-1]]
-    low, high = table["low"].min() / SPREAD, table["high"].max() * SPREAD
+def _scales(grid: list[Axes], axis: str, complete: pd.DataFrame) -> None:
+    places = sorted({float(level) for level in _places(complete, axis)})
+    low, high = complete["low"].min() / SPREAD, complete["high"].max() * SPREAD
     grid[0].set(xscale="log", yscale="log")
-    grid[0].set(xlim=(levels[0] / 1.25, levels[-1] * 1.25), ylim=(low, high))
+    grid[0].set(xlim=(places[0] / 1.25, places[-1] * 1.25), ylim=(low, high))
     for axes in grid:
-        plain_ticks(axes.xaxis, levels)
+        plain_ticks(axes.xaxis, places)
         power_ticks(axes.yaxis, low, high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,9 +27,7 @@ LEFT, HEADS_ABOVE, BOTTOM, LINE = 0.7245, 0.46, 0.49, 0.13
 PROSE = 1.25
 """Words run narrower than headings, which are full of capitals and digits."""
 
-READING = (
-    "its 95 % interval, and the bound's (·log: beside a log factor; ≈: local slopes still move)"
-)
+SIGNS = "(·log: beside a log factor; ≈: local slopes still move)"
 
 EDGE = {"censored": "^", INFEASIBLE: "d"}
 """Marks at the upper edge, of cells without a mean; any other status is an x."""
@@ -55,42 +54,50 @@ def draw(
     symbol, other_symbol = ("κ", "ε") if axis == "kappa" else ("1/ε", "κ")
     counted = "; counted in samples" if group.ledger == SAMPLES else ""
     heading = f"{group.heading}; {other_symbol} = {level:.3g}{counted}"
-    handles = _handles({name for table in tables for name in table["status"]}, style)
+    table = pd.concat(tables, ignore_index=True)
+    handles = _handles(table, style)
     beside = style.columns == len(COUNTED)  # a row of panels a solver: names stand beside it
     if not beside:
         heading = f"{', '.join(map(label, group.solvers))} on {heading}"
-    figure, grid = _page(group, heading, symbol, len(handles), style)
-    for axes, entry, table in zip(grid.flat, shown, tables, strict=True):
+    told = _told(shown, symbol)
+    figure, grid = _page(group, heading, told, len(handles), style)
+    for axes, entry, own in zip(grid.flat, shown, tables, strict=True):
         place = group.solvers.index(entry.solver)
         title = reading(entry, axis, style.apart)
-        _panel(axes, table, axis, mark(place), style)
+        _panel(axes, own, axis, mark(place), style)
         if entry.verdict == ZERO:
             axes.text(0.5, 0.5, "0", transform=axes.transAxes, ha="center", va="center")
         if not beside:
             title = f"{HEADS[entry.quantity]}: {title or '0'}"
         elif entry.quantity == COUNTED[0]:
-            own = levels[entry.solver]
-            name = label(entry.solver) + ("" if own == level else f"\n{other_symbol} = {own:.3g}")
+            at = levels[entry.solver]
+            name = label(entry.solver) + ("" if at == level else f"\n{other_symbol} = {at:.3g}")
             axes.set_ylabel(name, parse_math=False)
         axes.set_title(title, pad=3, fontsize=style.title)
-    _scales(grid, group, axis, pd.concat(tables), style)
+    _scales(grid, group, axis, table, style)
     if beside:
         _heads(grid[0], style)
     for axes in grid[-1]:
         axes.set_xlabel(symbol)
     figure.legend(handles=handles, loc="lower center", ncols=min(style.entries, len(handles)))
-    return figure, pd.concat(tables, ignore_index=True)
+    return figure, table
+
+
+def _told(shown: Iterable[Entry], symbol: str) -> str:
+    """What stands above the panels, in words; of bounds only where there is one."""
+    known = any(entry.bound is not None for entry in shown)
+    parts = "its 95 % interval, and the bound's" if known else "and its 95 % interval"
+    return f"above each panel: the exponent of {symbol}, {parts} {SIGNS}"
 
 
 def _page(
-    group: Group, heading: str, symbol: str, handles: int, style: Style
+    group: Group, heading: str, told: str, handles: int, style: Style
 ) -> tuple[Figure, np.ndarray]:
     """An empty figure with its heading, and its axes."""
     from matplotlib.figure import Figure
 
     lines = lines_of(heading, style.wide, style.characters)
-    reading = f"above each panel: the exponent of {symbol}, {READING}"
-    below = lines_of(reading, style.wide, PROSE * style.characters)
+    below = lines_of(told, style.wide, PROSE * style.characters)
     rows = len(group.solvers) * len(COUNTED) // style.columns
     legend = -(-handles // style.entries)
     beside = style.columns == len(COUNTED)
@@ -210,11 +217,16 @@ def _heads(top: np.ndarray, style: Style) -> None:
         )  # fmt: skip
 
 
-def _handles(statuses: set[str], style: Style) -> list[Line2D]:
-    """The legend: of marks at the edge, those that occur."""
+def _handles(table: pd.DataFrame, style: Style) -> list[Line2D]:
+    """The legend: of curves and of marks at the edge, those that occur."""
     from matplotlib.lines import Line2D
 
+    statuses = set(table["status"])
     bound: dict[str, Any] = {"color": GUIDE, "dashes": (4, 2), "lw": style.thin}
+    curves = {
+        "fit": ({"color": "black"}, table["fitted"].where(table["mean"] > 0)),
+        "slope of the bound": (bound, table["guide"]),
+    }
     edges = {
         "censored (at edge)": (EDGE["censored"], "censored" in statuses),
         "diverged or failed": ("x", not statuses <= {"ok", *EDGE}),
@@ -222,8 +234,11 @@ def _handles(statuses: set[str], style: Style) -> list[Line2D]:
     }
     return [
         Line2D([], [], color="black", marker="o", ls="", label="mean, 95 % interval"),
-        Line2D([], [], color="black", label="fit"),
-        Line2D([], [], label="slope of the bound", **bound),
+        *(
+            Line2D([], [], label=text, **look)
+            for text, (look, drawn) in curves.items()
+            if drawn.notna().any()
+        ),
         *(
             Line2D([], [], color="black", marker=marker, mfc="none", ls="", label=text)
             for text, (marker, occurs) in edges.items()

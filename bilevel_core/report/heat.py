@@ -24,16 +24,19 @@ BESIDE = 0.9
 CELL = 0.3
 """Inches that an annotated cell needs at 5.5 points; a row has the panels that leave it that."""
 
-BRIEF = {"censored": "cens.", "diverged": "div.", "failed": "fail.", INFEASIBLE: "inf."}
+BRIEF = {"censored": "cens.", "diverged": "div.", "failed": "fail.", INFEASIBLE: "infeas."}
+"""Words of cells without a mean.
+
+What is stored of an infeasible one, its calls of all oracles over all repetitions of the noise,
+compares with no count beside it: no number stands there.
+"""
+
 COLOURS = "cividis"
 """Even in lightness, so that it reads in grey and for colour-blind readers."""
 
 
 def draw(group: Group, quantity: str, style: Style = SCREEN) -> tuple[Figure, pd.DataFrame]:
-    """The figure, and its table: solver, quantity, the columns of `points`, and predicted_calls.
-
-    The last only where a cell is infeasible: the largest number of calls that was predicted for it.
-    """
+    """The figure, and its table: solver, quantity and the columns of `points`."""
     import pandas as pd
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm
@@ -42,8 +45,7 @@ def draw(group: Group, quantity: str, style: Style = SCREEN) -> tuple[Figure, pd
     tables = {}
     for solver in group.solvers:
         rows = group.of(solver)
-        calls = rows.groupby(["kappa", "eps"])["predicted_calls"].max()
-        tables[solver] = points(rows, rows[quantity]).join(calls, on=["kappa", "eps"])
+        tables[solver] = points(rows, rows[quantity])
     table = pd.concat(tables, names=["solver"]).reset_index(level=0)
     table.insert(1, "quantity", quantity)
     means = table.loc[table["mean"] > 0, "mean"]
@@ -68,14 +70,14 @@ def draw(group: Group, quantity: str, style: Style = SCREEN) -> tuple[Figure, pd
     figure.suptitle(title, fontsize=style.heading, parse_math=False)
     bar = figure.colorbar(ScalarMappable(norm, COLOURS), ax=grid, pad=0.01, aspect=30)
     bar.outline.set_visible(False)
-    return figure, table if infeasible else table.drop(columns="predicted_calls")
+    return figure, table
 
 
 def _title(group: Group, quantity: str, infeasible: bool, sparse: bool, style: Style) -> str:
     counted = " in samples" if group.ledger == SAMPLES else ""
     reading = "hatched: an instance missed ε"
     if infeasible:
-        reading += "; dotted: infeasible, not run, with the calls predicted"
+        reading += "; dotted: infeasible, not run"
     if sparse:
         reading += "; blank: not asked for"
     heading = f"{HEADS[quantity]}{counted}: {group.heading}"
@@ -95,9 +97,8 @@ def _panel(axes: Axes, table: pd.DataFrame, group: Group, norm: LogNorm, style: 
     axes.set_ylim(len(epss) - 0.5, -0.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    names = ("kappa", "eps", "mean", "status", "predicted_calls")
-    columns = (table[name].tolist() for name in names)
-    for kappa, eps, mean, status, calls in zip(*columns, strict=True):
+    columns = (table[name].tolist() for name in ("kappa", "eps", "mean", "status"))
+    for kappa, eps, mean, status in zip(*columns, strict=True):
         x, y = kappas.index(kappa), epss.index(eps)
         complete = np.isfinite(mean)
         colour = colormaps[COLOURS](norm(mean)) if mean > 0 else (1.0, 1.0, 1.0)
@@ -106,16 +107,10 @@ def _panel(axes: Axes, table: pd.DataFrame, group: Group, norm: LogNorm, style: 
             hatch = "....." if status == INFEASIBLE else "////"
             cell.set(hatch=hatch, ec="#999999", lw=0.0)
         axes.add_patch(cell)
-        text = short(mean) if complete else _missing(status, calls)
+        text = short(mean) if complete else BRIEF.get(status, status)
         dark = np.dot(colour[:3], (0.299, 0.587, 0.114)) < 0.5
         axes.text(
             x, y, text, ha="center", va="center", fontsize=style.cell,
             color="white" if dark else "black",
             bbox=None if complete else {"fc": "white", "ec": "none", "pad": 0.6},
         )  # fmt: skip
-
-
-def _missing(status: str, calls: float) -> str:
-    if status == INFEASIBLE and np.isfinite(calls):
-        return short(calls)
-    return BRIEF.get(status, status)

@@ -7,8 +7,8 @@ prediction for the task.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -28,6 +28,18 @@ BEYOND = 3.0
 """The axis ends at this factor above the largest kappa of a task."""
 NARROWEST = 0.35
 """Tasks whose kappas are closer than this, in powers of ten, share one line."""
+PANEL = 0.44
+"""Width of a panel over the figure's."""
+LETTER = 0.65
+"""Width of a letter over its size, with some room between names."""
+
+
+class Line(NamedTuple):
+    """Where tasks lie: kappa, what stands above it, and the row of that, 0 next to the panel."""
+
+    kappa: float
+    name: str
+    row: int
 
 
 def draw(
@@ -46,15 +58,19 @@ def draw(
     table = pd.concat([_table(group, entry, tasks, eps) for entry in shown], ignore_index=True)
     figure = Figure(figsize=(style.wide, 0.62 * style.wide), layout="constrained")
     grid = figure.subplots(2, 2, sharex=True, sharey=True)
+    first, last = min(group.levels("kappa")) / 1.5, max(tasks.values()) * BEYOND
+    letter = LETTER * style.tick / 72 / (PANEL * style.wide) * float(np.log10(last / first))
+    lines = stacked(gathered(tasks), letter)
+    above = 1.25 * style.tick * (1 + max(line.row for line in lines))
     for axes, quantity in zip(grid.flat, COUNTED, strict=True):
         own = [entry for entry in shown if entry.quantity == quantity]
         _panel(axes, group, own, table, tasks, eps)
-        axes.set_title(HEADS[quantity], weight="bold")
-    last = max(tasks.values()) * BEYOND
+        _name(axes, lines, style)
+        axes.set_title(HEADS[quantity], weight="bold", pad=5 + above)
     positive = table["fitted"][table["fitted"] > 0]
     low, high = float(positive.min()) / 3.0, float(positive.max()) * 3.0
     grid[0, 0].set(xscale="log", yscale="log", ylim=(low, high))
-    grid[0, 0].set_xlim(min(group.levels("kappa")) / 1.5, last)
+    grid[0, 0].set_xlim(first, last)
     power_ticks(grid[0, 0].yaxis, low, high)
     for axes in grid[-1]:
         axes.set_xlabel("κ")
@@ -113,12 +129,16 @@ def _panel(
             cells["kappa"], cells["mean"], look.marker, color=look.colour, mec="white", mew=0.3,
             label=name,
         )  # fmt: skip
-    for kappa, names in gathered(tasks):
+
+
+def _name(axes: Axes, lines: Sequence[Line], style: Style) -> None:
+    """The tasks' lines, named above the panel: inside, a name would lie on marks or curves."""
+    for kappa, name, row in lines:
         axes.axvline(kappa, color=GUIDE, lw=0.7, zorder=0)
         axes.annotate(
-            ", ".join(names), (kappa, 0.03), xycoords=("data", "axes fraction"), rotation=90,
-            xytext=(-2, 0), textcoords="offset points", ha="right", va="bottom", color=GUIDE,
-            parse_math=False, bbox={"fc": "white", "ec": "none", "pad": 0.5, "alpha": 0.8},
+            name, (kappa, 1), xycoords=("data", "axes fraction"),
+            xytext=(0, 2 + 1.25 * style.tick * row), textcoords="offset points",
+            ha="center", va="bottom", color=GUIDE, fontsize=style.tick, parse_math=False,
         )  # fmt: skip
 
 
@@ -131,3 +151,17 @@ def gathered(tasks: Mapping[str, float]) -> list[tuple[float, list[str]]]:
         else:
             lines.append((kappa, [name]))
     return lines
+
+
+def stacked(lines: Iterable[tuple[float, list[str]]], letter: float) -> list[Line]:
+    """Each line's name in the lowest row where it meets no other; letter: in powers of ten."""
+    ends: list[float] = []
+    found = []
+    for kappa, names in lines:
+        name = ", ".join(names)
+        half = letter * len(name) / 2
+        free = (row for row, end in enumerate(ends) if end < np.log10(kappa) - half)
+        row = next(free, len(ends))
+        ends[row : row + 1] = [float(np.log10(kappa)) + half]
+        found.append(Line(kappa, name, row))
+    return found

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isfinite
+from typing import TYPE_CHECKING
 
-from bilevel_core.report.collapses import MOST, SPREAD, solvers
+from bilevel_core.report.collapses import SPREAD, across, levels, solvers
 from bilevel_core.report.groups import Group, label
 from bilevel_core.report.page import axes, svg
 from bilevel_core.report.page.pictures import SYMBOLS, Legend, Picture
@@ -13,44 +13,48 @@ from bilevel_core.report.page.svg import Line, Panel
 from bilevel_core.report.points import points
 from bilevel_core.report.style import short
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Ratio = tuple[float, float, float, float, float]
 """Place on the axis, level of the other one, mean, and both ends of its interval."""
 
 
 def collapsed(group: Group) -> Picture | None:
     """Against kappa at up to five eps, or 1/eps where there is one kappa; None without a bound."""
-    axis, other = ("kappa", "eps") if len(group.levels("kappa")) > 1 else ("eps", "kappa")
-    found = {solver: _ratios(group, solver, axis) for solver in solvers(group)}
+    tables = {solver: _complete(group, solver) for solver in solvers(group)}
+    axis, other = across(kappa for table in tables.values() for kappa in table["kappa"])
+    found = {solver: _ratios(table, axis) for solver, table in tables.items()}
     found = {solver: ratios for solver, ratios in found.items() if ratios}
     if not found:
         return None
-    levels = group.levels(other)[::-1]
-    levels = levels[:: -(-len(levels) // MOST)]
+    apart = levels(ratio[1] for ratios in found.values() for ratio in ratios)
     values = [value for ratios in found.values() for ratio in ratios for value in ratio[3:]]
     y = axes.logarithmic("", *axes.around(values, SPREAD))
-    across = group.levels(axis)
-    across = across if axis == "kappa" else [1 / eps for eps in across[::-1]]
-    x = axes.logarithmic(SYMBOLS[axis], *axes.around(across, 1.2), axes.at_levels(across))
+    places = sorted({ratio[0] for ratios in found.values() for ratio in ratios})
+    x = axes.logarithmic(SYMBOLS[axis], *axes.around(places, 1.2), axes.at_levels(places))
     panels = [
-        Panel(label(solver), _told(solver, ratios, axis), _lines(ratios, levels))
+        Panel(label(solver), _told(solver, ratios, axis), _lines(ratios, apart))
         for solver, ratios in found.items()
     ]
     symbol = "ε" if other == "eps" else "κ"
     legend = tuple(
-        Legend(svg.swatch(place), f"{symbol} = {short(level)}")
-        for place, level in enumerate(levels)
+        Legend(svg.swatch(place), f"{symbol} = {short(level)}") for place, level in enumerate(apart)
     )
     return Picture(tuple(svg.draw(panel, x, y, svg.SMALL) for panel in panels), legend)
 
 
-def _ratios(group: Group, solver: str, axis: str) -> list[Ratio]:
+def _complete(group: Group, solver: str) -> pd.DataFrame:
     rows = group.of(solver)
     table = points(rows, rows["outer"] / rows["outer_bound"].astype(float))
+    return table[table["mean"] > 0]
+
+
+def _ratios(table: pd.DataFrame, axis: str) -> list[Ratio]:
     columns = (table[name] for name in ("kappa", "eps", "mean", "low", "high"))
     placed = [
         (kappa if axis == "kappa" else 1 / eps, eps if axis == "kappa" else kappa, mean, low, high)
         for kappa, eps, mean, low, high in zip(*columns, strict=True)
-        if isfinite(mean) and mean > 0
     ]
     return sorted(placed)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from math import inf, isfinite, sqrt
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,7 +16,7 @@ from bilevel_core.report.ledgers import COUNTED
 from bilevel_core.report.page import axes, svg
 from bilevel_core.report.page.cells import Cell
 from bilevel_core.report.page.svg import Line, Panel
-from bilevel_core.report.points import held_for
+from bilevel_core.report.points import held, held_for
 from bilevel_core.report.style import short
 from bilevel_core.report.wording import fixed
 
@@ -51,14 +51,25 @@ def picture(
     solvers: Sequence[str],
     shown: Iterable[str],
     size: svg.Size = svg.SMALL,
+    words: Mapping[str, str] | None = None,
 ) -> Picture:
-    """Panels with one pair of axes; solvers: in the order of looks; shown: those in the legend."""
-    legend = [Legend(svg.swatch(solvers.index(name)), label(name)) for name in shown]
+    """Panels with one pair of axes; solvers: in the order of looks; shown: those in the legend.
+
+    words: what the legend says behind the names of some of them.
+    """
+    said = words or {}
+    legend = [
+        Legend(svg.swatch(solvers.index(name)), label(name) + said.get(name, "")) for name in shown
+    ]
     return Picture(tuple(svg.draw(panel, x, y, size) for panel in panels), tuple(legend))
 
 
 def counts(group: Group, found: Sequence[Entry], cells: Sequence[Cell], axis: str) -> Picture:
-    """Mean counts of all solvers along "kappa" or "eps", a panel an oracle."""
+    """Mean counts of all solvers along "kappa" or "eps", a panel an oracle.
+
+    The legend names the level of a solver that was not asked for the one of the others.
+    """
+    level = held(group.rows, axis)
     levels = {solver: held_for(group, solver, axis) for solver in group.solvers}
     other = "eps" if axis == "kappa" else "kappa"
     drawn = [cell for cell in cells if getattr(cell, other) == levels[cell.solver]]
@@ -74,8 +85,13 @@ def counts(group: Group, found: Sequence[Entry], cells: Sequence[Cell], axis: st
         ends = [_ends(label(group.solvers[line.position]), line) for line in lines]
         told = f"{HEADS[name]} against {SYMBOLS[axis]}: {'; '.join(ends)}."
         panels.append(Panel(HEADS[name], told, lines))
+    words = {
+        solver: f" at {'ε' if other == 'eps' else 'κ'} = {short(own)}"
+        for solver, own in levels.items()
+        if own != level
+    }
     return picture(panels, _across(group, axis), axes.logarithmic("", low, top),
-                   group.solvers, group.solvers)  # fmt: skip
+                   group.solvers, group.solvers, words=words)  # fmt: skip
 
 
 def slopes(group: Group, found: Sequence[Entry], axis: str) -> Picture | None:

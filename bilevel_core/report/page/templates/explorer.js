@@ -153,7 +153,9 @@
         never.length ? `No call of ${name}: ${[...new Set(never)].join(", ")}.` : "",
       ].join(" ");
       for (const button of controls.querySelectorAll(".solvers button")) {
-        button.querySelector("small").textContent = group.solvers[+button.dataset.place].readings[key][state.axis] || " ";
+        const s = +button.dataset.place, solver = group.solvers[s];
+        button.querySelector("small").textContent = solver.readings[key][state.axis] || " ";
+        button.querySelector(".at").textContent = there.has(s) ? "" : `at ${HELD[state.axis]} = ${short(solver.held[state.axis])}`;
       }
     };
 
@@ -179,7 +181,7 @@
       [svg("path", { class: "line", d: "M1,6H33", "stroke-dasharray": solver.dashes }), svg("path", { class: "mark", d: data.shapes[solver.colour], transform: "translate(17,6)" })]);
     const toggles = group.solvers.map((solver, s) => {
       const button = element("button", { type: "button", "aria-pressed": "true", "data-place": s, title: solver.full },
-        [swatch(solver), element("span", { class: "name" }, solver.name), element("small")]);
+        [swatch(solver), element("span", { class: "name" }, solver.name), element("span", { class: "at" }), element("small")]);
       button.addEventListener("click", () => {
         const on = !state.shown.has(s);
         state.shown[on ? "add" : "delete"](s);
