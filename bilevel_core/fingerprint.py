@@ -15,7 +15,7 @@ import os
 import sysconfig
 import textwrap
 import time
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 _LOADED_AT = time.time()
 _LIBRARIES = tuple(sysconfig.get_paths()[key] for key in ("stdlib", "purelib", "platlib"))
 _OWN = ("bilevel_core", "problems")
+_CONTAINERS = (Mapping, list)
 
 
 def _package(thing: Any) -> str:
@@ -80,6 +81,26 @@ def functions_behind(roots: Iterable[Callable[..., Any]]) -> list[FunctionType]:
     return sorted(found, key=lambda f: (f.__module__, f.__qualname__, f.__code__.co_firstlineno))
 
 
+def _all_behind(roots: Iterable[Callable[..., Any]]) -> list[FunctionType]:
+    """`functions_behind`, and those behind compiled or caching wrappers that they use."""
+    found = functions_behind(roots)
+    while True:
+        used = (value for function in found for _, value in _used(function))
+        wrapped = {inner for value in used if (inner := _wrapped(value)) is not None}
+        more = functions_behind([*found, *wrapped])
+        if len(more) == len(found):
+            return found
+        found = more
+
+
+def _wrapped(value: Any) -> FunctionType | None:
+    """The function of ours inside a `functools.cache`, a Numba dispatcher or the like."""
+    if isinstance(value, FunctionType | type | ModuleType):
+        return None
+    inner = getattr(value, "__wrapped__", None) or getattr(value, "py_func", None)
+    return inner if isinstance(inner, FunctionType) and is_own(inner) else None
+
+
 def _without_docstrings(tree: ast.AST) -> ast.AST:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -123,16 +144,27 @@ def _constant(name: str, value: Any) -> str:
         return ""  # a table of functions, whose repr names addresses; they are followed as roots
     if isinstance(value, int | float | str | tuple):
         return f"{name}={value!r}"
+    if isinstance(value, np.generic) or (isinstance(value, _CONTAINERS) and _is_plain(value)):
+        return f"{name}={value!r}"
     if isinstance(value, type) and hasattr(value, "_fields"):
         return f"{name}:{value._fields}{getattr(value, '_field_defaults', None) or ''}"
     return ""
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is made of numbers and words alone, so that its text says all of it."""
+    if isinstance(value, Mapping):
+        return all(_is_plain(part) for pair in value.items() for part in pair)
+    if isinstance(value, tuple | list):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, int | float | str | np.generic)
 
 
 @functools.cache
 def fingerprint(roots: tuple[Callable[..., Any], ...], *extra: str) -> str:
     """32 hex digits that change with the source behind the roots, its constants, or `extra`."""
     digest = hashlib.sha256("\n".join(extra).encode())
-    for function in functions_behind(roots):
+    for function in _all_behind(roots):
         digest.update(f"{function.__module__}.{function.__qualname__}".encode())
         digest.update(_source(function).encode())
         for name, value in [*_used(function), *_defaults(function)]:

@@ -185,3 +185,59 @@ def test_a_plug_in_leaves_nothing_in_the_cache_of_other_solvers(tmp_path):
             [sys.executable, "-c", code], capture_output=True, text=True, env=environment
         )
         assert done.stdout.split() == ["censored"] * len(names), done.stdout + done.stderr
+
+
+WRAPPED = """
+import functools
+
+import numba
+import numpy as np
+
+KEPT = np.int64(2)
+TABLE = {"a": [1, 2.0], "b": None}
+
+@functools.cache
+def cached():
+    return 1.0
+
+@numba.njit
+def compiled():
+    return 1.0
+
+"""
+
+
+def test_a_fingerprint_follows_wrapped_helpers_and_reads_constants_of_numpy_and_tables(tmp_path):
+    source = WRAPPED + SOLVER.replace(
+        "return FACTOR * extra", "return KEPT + 0 * compiled()"
+    ).replace("return Params(0.1)", 'return Params(0.1 * cached() * TABLE["a"][0])')
+    path = tmp_path / "plugin.py"
+
+    def code(text):
+        path.write_text(text)
+        os.utime(path, (1e9, 1e9))
+        script = (
+            "import bilevel_core as bl, importlib, problems\n"
+            "run = importlib.import_module('bilevel_core.run')\n"
+            f"solver = bl.solvers.get({str(path) + ':edited'!r})\n"
+            "print(run._fingerprint(solver, problems.make('quadratic', kappa=3.0, dim=2)))"
+        )
+        environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, text=True, env=environment
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.split()[-1]
+
+    edits = [
+        source,
+        source.replace("np.int64(2)", "np.int64(3)"),
+        source.replace("np.int64(2)", "np.int32(2)"),
+        source.replace("2.0], ", "3.0], "),
+        source.replace("cached():\n    return 1.0", "cached():\n    return 2.0"),
+        source.replace("compiled():\n    return 1.0", "compiled():\n    return 2.0"),
+    ]
+    assert len({*edits}) == len(edits)
+    codes = [code(text) for text in edits]
+    assert len({*codes}) == len(codes)
+    assert code(source) == codes[0]
