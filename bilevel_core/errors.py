@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class InputError(ValueError):
@@ -22,7 +23,21 @@ def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> InputError:
     return InputError(f"no {kind} {name!r}{hint} allowed: {', '.join(names)}")
 
 
-def plain_reason(error: Exception) -> str:
+@contextlib.contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Whatever a plug-in raises in the block becomes an InputError that names it.
+
+    Files that cannot be read stay what they are.
+    """
+    try:
+        yield
+    except (InputError, OSError):
+        raise
+    except (Exception, SystemExit) as error:
+        raise InputError(f"{what} raised {plain_reason(error)}") from error
+
+
+def plain_reason(error: BaseException) -> str:
     """One line that says what an exception means.
 
     A compiler's message nests one failure in another; the innermost, just above the first source

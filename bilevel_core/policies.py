@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bilevel_core.constants import Constants
-from bilevel_core.errors import InputError, unknown_name
+from bilevel_core.errors import InputError, blaming, unknown_name
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import Solver, make_params
 
@@ -57,5 +57,11 @@ def params_for(
             raise InputError(f"tuned: policy 'tuned' needs the result of a search, got {tuned!r}")
         given = tuned
     else:
-        given = solver.theory(constants, eps)._asdict()
+        with blaming(f"solver {solver.name!r}: its theory"):
+            prescribed: Any = solver.theory(constants, eps)
+        if type(prescribed) is not solver.Params:
+            raise InputError(
+                f"solver {solver.name!r}: expected its theory to return Params, got {prescribed!r}"
+            )
+        given = prescribed._asdict()
     return make_params(solver, {**given, **overrides})

@@ -96,4 +96,5 @@ def _bounds(config: RunConfig, solver: Solver, problem: Problem) -> dict[float, 
     if solver.outer_bound is None or config.policy not in THEOREM or config.overrides:
         return {}
     constants = constants_for(config.policy, problem)
-    return {eps: float(solver.outer_bound(constants, eps)) for eps in config.eps}
+    bounds = {eps: float(solver.outer_bound(constants, eps)) for eps in config.eps}
+    return {eps: bound for eps, bound in bounds.items() if math.isfinite(bound)}

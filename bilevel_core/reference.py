@@ -27,8 +27,11 @@ TOLERANCE_ALONG_A_RUN = 1e-8
 """The same where ||grad Phi||^2 is followed along a run."""
 
 
-def newton(oracle: Oracle, x: Array, y: Array, tolerance: float, most: int) -> None:
-    """Improve y in place until ||grad_y g(x, y)|| <= tolerance; `most` bounds each linear solve."""
+def newton(oracle: Oracle, x: Array, y: Array, tolerance: float, most: int) -> Array:
+    """Improve y in place until ||grad_y g(x, y)|| <= tolerance; returns the square of that norm.
+
+    most: bounds each linear solve.
+    """
     gradient = grad_y_g(oracle, x, y)
     trial = copy(y)
     trial_gradient = copy(gradient)
@@ -52,6 +55,7 @@ def newton(oracle: Oracle, x: Array, y: Array, tolerance: float, most: int) -> N
             length = where(rejected, 0.5 * length, length)
         assign(y, trial)
         assign(gradient, trial_gradient)
+    return dot(gradient, gradient)
 
 
 def improve(
@@ -59,9 +63,12 @@ def improve(
 ) -> tuple[Array, Array, Array]:
     """(grad Phi, y*, v*) at x from guesses y and v, to `tolerance` in both residuals."""
     y = copy(y)
-    newton(oracle, x, y, tolerance, most)
-    v = conjugate_gradient_until(oracle, x, y, linear_target(oracle, x, y), v, tolerance, most)
-    return implicit_gradient(oracle, x, y, v), y, v
+    residual = newton(oracle, x, y, tolerance, most)
+    target = linear_target(oracle, x, y)
+    # No comparison stops at a NaN: what is not finite has to reach the gradient by arithmetic.
+    invalid = 0.0 * (residual + dot(target, target))
+    v = conjugate_gradient_until(oracle, x, y, target, v, tolerance, most)
+    return implicit_gradient(oracle, x, y, v) + invalid, y, v
 
 
 def squared_norms(

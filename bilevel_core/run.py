@@ -28,6 +28,9 @@ from bilevel_core.sampled import sampled_functions
 from bilevel_core.solvers import BUILT_IN, Solver, get
 from bilevel_core.streams import open_generators
 
+SMALLEST_EPS = 1e-300
+"""Below it a bound divided by eps is no number any more."""
+
 NOISE_SEEDS = (0, 1, 2, 3, 4)
 """Repetitions of a run with random oracles, unless others are asked for."""
 
@@ -97,8 +100,16 @@ def run_many(
     """
     if not isinstance(params, str | Mapping):
         raise InputError(f"params: expected a policy or a dict, got {params!r}")
+    if not isinstance(instances, Sequence) or not all(isinstance(p, Problem) for p in instances):
+        raise InputError(f"instances: expected a sequence of problems, got {instances!r}")
     if not instances:
         raise InputError("instances: expected at least one problem, got none")
+    if seeds is not None and len(seeds) != len(instances):
+        raise InputError(
+            f"seeds: expected one for each of {len(instances)} instances, got {len(seeds)}"
+        )
+    if overrides is not None and not isinstance(overrides, Mapping):
+        raise InputError(f"overrides: expected a dict, got {overrides!r}")
     policy = params if isinstance(params, str) else "custom"
     by_hand = ({} if isinstance(params, str) else dict(params)) | dict(overrides or {})
     first = instances[0]
@@ -185,6 +196,7 @@ def validate(config: RunConfig) -> None:
 
 def make_problem(config: RunConfig) -> Problem:
     """The instance that a configuration names."""
+    problems.check_options(config.problem, config.options, config.kappa, config.seed)
     return problems.make(config.problem, kappa=config.kappa, seed=config.seed, **config.options)
 
 
@@ -223,6 +235,8 @@ def _levels(eps: float | Sequence[float]) -> tuple[float, ...]:
             or not (0 < value < math.inf)
         ):
             raise InputError(f"eps: expected finite numbers > 0, got {value!r}")
+        if value < SMALLEST_EPS:
+            raise InputError(f"eps: expected numbers from {SMALLEST_EPS:g}, got {value!r}")
     return tuple(sorted({float(value) for value in values}, reverse=True))
 
 
@@ -329,7 +343,7 @@ def _run_batch(
             seconds += spent
         except (InputError, OneAtATimeError):
             raise
-        except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: it ends this run
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # a plug-in may raise anything
             tracks = [Track(status="failed", reason=plain_reason(error)) for _ in instances]
         for result, track in zip(results, tracks, strict=True):
             result.append((each, track))

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bilevel_core.errors import InputError, unknown_name
+from bilevel_core.errors import InputError, blaming, unknown_name
 from bilevel_core.plugins import is_path, load_entry_points, load_file
 
 if TYPE_CHECKING:
@@ -74,6 +74,8 @@ def make(name: str, kappa: float | None = None, seed: int = 0, **options: Any) -
     Raises:
         InputError: no such family or option, or a value that the family does not allow.
     """
+    from bilevel_core.oracle import FAMILIES
+    from bilevel_core.problem import Problem
     from problems import noise
 
     check_options(name, options, kappa, seed)
@@ -84,7 +86,14 @@ def make(name: str, kappa: float | None = None, seed: int = 0, **options: Any) -
         return factory(kappa=None if kappa is None else float(kappa), seed=int(seed), **own)
 
     noisy = options.get("noise") is not None
-    problem = noise.make_noisy(make_base, kappa, seed, options) if noisy else make_base(kappa)
+    given = ", ".join(f"{k}={v!r}" for k, v in ({"kappa": kappa, "seed": seed} | options).items())
+    with blaming(f"problem {name!r}: its function, given {given},"):
+        problem = noise.make_noisy(make_base, kappa, seed, options) if noisy else make_base(kappa)
+    if not isinstance(problem, Problem):
+        raise InputError(f"problem {name!r}: expected a Problem of its function, got {problem!r}")
+    if type(problem.data) not in FAMILIES:
+        kind = type(problem.data).__name__
+        raise InputError(f"problem {name!r}: no functions in FAMILIES for its data, a {kind}")
     return problem if problem.name == name else _renamed(problem, name)
 
 

@@ -7,6 +7,8 @@ import bilevel_core as bl
 import problems
 from bilevel_core import InputError, solvers
 from bilevel_core.check import check, of_solver
+from bilevel_core.record import RunConfig
+from bilevel_core.sweep import executors
 
 SOLVER = '''"""Implicit differentiation with two plain loops, as a user would write it."""
 
@@ -333,3 +335,53 @@ def test_a_wrong_problem_is_told_why(plugin, monkeypatch, label, old, new, messa
     wrong = failures(plugin(PROBLEM, f"wrong_{label}", (old, new)))
     assert any(message in text for text in wrong), wrong
     assert all("\n" not in text for text in wrong)
+
+
+@pytest.mark.parametrize(
+    ("new", "message"),
+    [
+        ("raise KeyError('no'); return Params(", "its theory raised KeyError"),
+        ("return tuple, Params(", "expected its theory to return Params"),
+    ],
+)
+def test_a_theory_that_fails_is_named(plugin, new, message):
+    name = plugin(SOLVER, f"own_theory_{len(message)}", ("return Params(", new))
+    with pytest.raises(InputError, match=message) as told:
+        bl.run(problems.make("hard", kappa=4), name, 0.5, max_outer=3, engine="torch")
+    assert name in str(told.value)
+
+
+def test_a_step_that_exits_ends_its_run_alone(plugin):
+    name = plugin(
+        SOLVER, "own_exit", ("    x, y = state.x, state.y\n", "    raise SystemExit(3)\n")
+    )
+    record = bl.run(problems.make("hard", kappa=4), name, 0.5, max_outer=3, engine="torch")
+    assert (record.status, record.reason) == ("failed", "SystemExit: 3")
+    assert any("SystemExit: 3" in finding.message for finding in check(name))
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (
+            "raise RuntimeError('no such instance')",
+            "given kappa=4.0, seed=1, raised RuntimeError: no",
+        ),
+        ("return None", "expected a Problem of its function, got None"),
+    ],
+)
+def test_a_family_that_fails_is_named(tmp_path, body, message):
+    path = tmp_path / f"failing_{len(body)}.py"
+    path.write_text(
+        "from problems import register\n"
+        f"@register('failing_{len(body)}')\n"
+        f"def make(kappa, seed=0):\n    {body}\n"
+    )
+    name = f"{path}:failing_{len(body)}"
+    with pytest.raises(InputError, match=message) as told:
+        problems.make(name, kappa=4.0, seed=1)
+    assert str(path) in str(told.value)
+    # In a sweep that run fails, and the others go on.
+    config = RunConfig(problem=name, kappa=4.0, seed=1, solver="aid_bio", eps=(0.5,))
+    outcome = executors.work(tmp_path, config)
+    assert (outcome.status, outcome.reason) == ("failed", str(told.value))

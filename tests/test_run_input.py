@@ -1,6 +1,7 @@
 """What a run refuses, in one line that names the argument."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -113,3 +114,36 @@ def test_kappa_of_almost_one_has_a_bound():
     record = bl.run(quadratic(kappa=1.0 + 3e-16), "aid_bio", 0.1, engine="torch")
     assert record.status == "ok"
     assert record.outer(0.1) <= record.passes[0]["outer_bound"]["0.1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"instances": "hard"}, "instances: expected a sequence of problems, got 'hard'"),
+        ({"instances": [1]}, "instances: expected a sequence of problems"),
+        ({"seeds": [1]}, "seeds: expected one for each of 2 instances, got 1"),
+        ({"seeds": [1, 2, 3]}, "seeds: expected one for each of 2 instances, got 3"),
+        ({"overrides": [1]}, "overrides: expected a dict"),
+    ],
+)
+def test_many_instances_and_what_goes_with_them_are_checked(arguments, message):
+    given = {"instances": [hard(), hard(seed=2)]} | arguments
+    with pytest.raises(InputError, match=re.escape(message)):
+        bl.run_many(given.pop("instances"), "aid_bio", 0.1, **given)
+
+
+@pytest.mark.parametrize("where", ["f", "start"])
+def test_a_gradient_that_is_no_number_reaches_nothing(where):
+    """Without closed forms nothing else would tell: a comparison with NaN ends Newton's method."""
+    factor = np.nan if where == "f" else 1.0
+    problem = bl.problem_from_functions(
+        lambda x, y: (factor * y).sum(0),
+        lambda x, y: 0.5 * ((y - x) ** 2).sum(0),
+        dim_x=2,
+        dim_y=2,
+        constants=bl.Constants(L=1.0, mu=1.0, M=1.0),
+        x0=np.full(2, np.nan if where == "start" else 1.0),
+    )
+    assert np.isnan(problem.grad_phi(problem.x0)).all()
+    record = bl.run(problem, "aid_bio", 0.3, EXACT)
+    assert (record.status, list(record.hits)) == ("diverged", [])

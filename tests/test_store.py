@@ -327,3 +327,26 @@ def test_merge_leaves_damaged_files_out_and_replaces_them(two_stores, capsys):
 def test_merge_into_itself_is_bad_input(two_stores):
     with pytest.raises(InputError, match="both a source and the destination"):
         merge([two_stores[0]], two_stores[0])
+
+
+def test_a_write_goes_through_a_link_and_into_a_pipe(tmp_path):
+    target, link, pipe = tmp_path / "target", tmp_path / "link", tmp_path / "pipe"
+    target.write_text("old")
+    link.symlink_to(target)
+    atomic.write_text(link, "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        atomic.write_text(pipe, "through")
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "pipe", "target"]
+
+
+def test_a_file_nested_without_end_is_damaged(stored):
+    stored.write_text("[" * 200_000)
+    assert damage(stored) == "not complete JSON: truncated or edited"

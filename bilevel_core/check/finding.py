@@ -20,6 +20,6 @@ def find(name: str, test: Callable[[], str]) -> Finding:
     """Run a test that returns "" or what is wrong; whatever it raises is wrong, too."""
     try:
         message = test()
-    except Exception as error:  # noqa: BLE001  # a plug-in may raise anything: the user is told
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # a plug-in may raise anything
         message = plain_reason(error)
     return Finding(name, not message, message or "holds")

@@ -147,7 +147,7 @@ def matrices(problem: Problem, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray
 
 
 def bounds(problem: Problem) -> str:
-    """Whether mu, L and M bound what they should at sampled points (x, y*(x))."""
+    """Whether mu and L bound what they should at sampled points (x, y*(x))."""
     c = problem.constants
     for x, _, _ in sample_points(problem, 4):
         y = problem.y_star(problem.x0 + 0.1 * (x - problem.x0))

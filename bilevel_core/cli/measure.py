@@ -38,7 +38,9 @@ def run(
     ] = None,
     engine: Annotated[str | None, typer.Option(help="compiled or torch.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    params: Annotated[str, typer.Option(help="Parameter policy: theory or sharp.")] = "theory",
+    params: Annotated[
+        str, typer.Option(help="theory, sharp, tuned, or custom: all by --set.")
+    ] = "theory",
     criterion: Annotated[
         str, typer.Option(help="average (measures both) or first (stops earlier).")
     ] = "average",
@@ -59,7 +61,8 @@ def run(
         int, typer.Option(parser=integer, help="Budget of outer iterations.")
     ] = 1_000_000,
     max_seconds: Annotated[
-        float | None, typer.Option(parser=number, help="Budget of seconds.")
+        float | None,
+        typer.Option(parser=number, help="Budget of seconds, looked at between outer steps."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
 ) -> None:
@@ -104,6 +107,7 @@ def _own_kappa(family: str, seed: int, options: Mapping[str, Any]) -> float:
     """The condition number of a family that has a regularisation of its own."""
     import problems
 
+    problems.check_options(family, options, 2.0, seed)
     if not problems.has_own_regularisation(family):
         raise InputError(f"--kappa: expected a condition number above 1 for {family!r}, got none")
     return problems.make(family, seed=seed, **options).kappa
@@ -161,7 +165,7 @@ def sweep(
 def check(
     name: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A solver or a problem.")],
 ) -> None:
-    """Test a plug-in: counts against a spy and its own stated cost, gradients, constants.
+    """Test a plug-in: counts against a spy and its own stated cost, gradients, mu, L.
 
     Exit code 1 when something is wrong.
     """

@@ -57,6 +57,10 @@ class Solver:
         return self.samples_per_step is not None
 
 
+LARGEST_INTEGER = 10**15
+"""The most that a parameter may count: far beyond any run, and an integer everywhere."""
+
+
 def register_solver(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a solver under `name`; decorates the `step` function of its module.
 
@@ -111,7 +115,7 @@ def _imported(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     try:
         step = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise InputError(f"no solver {name!r}: {error}") from error
     if not inspect.isfunction(step):
         raise InputError(f"no solver {name!r}: expected a function, got {step!r}")
@@ -161,6 +165,8 @@ def _number(key: str, value: Any, kind: type) -> int | float:
     if kind is int:
         if not is_number or not math.isfinite(value) or value != int(value) or value < 1:
             raise InputError(f"{key}: expected an integer >= 1, got {value!r}")
+        if value > LARGEST_INTEGER:
+            raise InputError(f"{key}: expected at most {LARGEST_INTEGER}, got {value!r}")
         return int(value)
     if not is_number or not math.isfinite(value) or value <= 0:
         raise InputError(f"{key}: expected a finite number > 0, got {value!r}")

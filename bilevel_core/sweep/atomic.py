@@ -28,11 +28,17 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The same for bytes.
+    """The same for bytes; through links, and into pipes and devices, which take it as it comes.
 
     Raises:
         OSError: as `write_text`.
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        # A pipe or a device has no place to be renamed into.
+        with path.open("wb") as file:
+            file.write(content)
+        return
     temporary = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -81,5 +81,5 @@ _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 def _parsed(raw: bytes) -> Any:
     try:
         return _DECODER.decode(raw.decode())
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("not complete JSON: truncated or edited") from None
