@@ -57,11 +57,15 @@ def params_for(
             raise InputError(f"tuned: policy 'tuned' needs the result of a search, got {tuned!r}")
         given = tuned
     else:
-        with blaming(f"solver {solver.name!r}: its theory"):
-            prescribed: Any = solver.theory(constants, eps)
-        if type(prescribed) is not solver.Params:
-            raise InputError(
-                f"solver {solver.name!r}: expected its theory to return Params, got {prescribed!r}"
-            )
-        given = prescribed._asdict()
+        given = _prescribed(solver, constants, eps)._asdict()
     return make_params(solver, {**given, **overrides})
+
+
+def _prescribed(solver: Solver, constants: Constants, eps: float) -> Any:
+    with blaming(f"solver {solver.name!r}: its theory"):
+        found = solver.theory(constants, eps)
+    if not isinstance(found, solver.Params):
+        raise InputError(
+            f"solver {solver.name!r}: expected its theory to return Params, got {found!r}"
+        )
+    return found
