@@ -84,21 +84,23 @@ def functions_behind(roots: Iterable[Callable[..., Any]]) -> list[FunctionType]:
 def _all_behind(roots: Iterable[Callable[..., Any]]) -> list[FunctionType]:
     """`functions_behind`, and those behind compiled or caching wrappers that they use."""
     found = functions_behind(roots)
+    # As in `functions_behind`: an installed plug-in is known by its roots.
+    packages = {*_OWN, *map(_package, found)}
     while True:
         used = (value for function in found for _, value in _used(function))
-        wrapped = {inner for value in used if (inner := _wrapped(value)) is not None}
+        wrapped = {inner for value in used if (inner := _wrapped(value, packages)) is not None}
         more = functions_behind([*found, *wrapped])
         if len(more) == len(found):
             return found
         found = more
 
 
-def _wrapped(value: Any) -> FunctionType | None:
+def _wrapped(value: Any, packages: Container[str]) -> FunctionType | None:
     """The function of ours inside a `functools.cache`, a Numba dispatcher or the like."""
     if isinstance(value, FunctionType | type | ModuleType):
         return None
     inner = getattr(value, "__wrapped__", None) or getattr(value, "py_func", None)
-    return inner if isinstance(inner, FunctionType) and is_own(inner) else None
+    return inner if isinstance(inner, FunctionType) and is_own(inner, packages) else None
 
 
 def _without_docstrings(tree: ast.AST) -> ast.AST:

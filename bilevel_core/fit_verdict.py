@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from bilevel_core.fit_estimate import DRIFT_LIMIT, Estimate, Exponent, Slopes, with_factor
+from bilevel_core.fit_estimate import Estimate, Exponent, Slopes, with_factor
 from bilevel_core.fit_models import FACTORS, OFFSETS
 from bilevel_core.paper import Bound
 
@@ -50,7 +50,7 @@ class Verdict(NamedTuple):
 
 
 DECISIVE = 6.0
-"""Difference of criteria from which the data rule out the worse model (odds of 20 to 1)."""
+"""Difference of criteria, or misfits, from which the data rule out the worse model (20 to 1)."""
 
 
 def judge(fit: Fit, bound: Bound | float) -> Verdict:
@@ -128,8 +128,7 @@ def _unknown_drift(fit: Fit, limits: dict[str, float]) -> str:
     for axis in limits:
         half = fit.slopes[axis].known_to
         if half and not (axis == "eps" and fit.model == "logarithmic"):
-            drift = f"the drift of the local slopes in {_name(axis)} is known to +- {half:.2f} only"
-            return f"{drift}, {DRIFT_LIMIT:g} needed"
+            return f"the drift of the local slopes in {_name(axis)} is known to +- {half:.2f} only"
     return ""
 
 

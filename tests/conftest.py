@@ -4,8 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from commands import SPECIFICATION
 from tiny_data import write_digits, write_newsgroups
 from tiny_images import write_omniglot
+
+from bilevel_core.cli import main
 
 ROOT = Path(__file__).resolve().parents[1]
 _GIVEN = os.environ.get("BILEVEL_DATA")
@@ -32,3 +35,26 @@ def real_data(monkeypatch):
         pytest.skip("no real data: set BILEVEL_DATA to a folder as in docs/data.md")
     monkeypatch.setenv("BILEVEL_DATA", str(found))
     return found
+
+
+@pytest.fixture
+def invoke(capsys):
+    """Run a command in this process; gives exit code, standard output and standard error."""
+
+    def call(*words):
+        with pytest.raises(SystemExit) as ended:
+            main([str(word) for word in words])
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A store made by the `sweep` command."""
+    folder = tmp_path_factory.mktemp("swept")
+    (folder / "spec.toml").write_text(SPECIFICATION)
+    with pytest.raises(SystemExit) as ended:
+        main(["sweep", str(folder / "spec.toml"), "--out", str(folder / "out"), "--jobs", "1"])
+    assert ended.value.code == 0
+    return folder / "out"

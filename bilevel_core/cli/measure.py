@@ -107,9 +107,9 @@ def _own_kappa(family: str, seed: int, options: Mapping[str, Any]) -> float:
     """The condition number of a family that has a regularisation of its own."""
     import problems
 
-    problems.check_options(family, options, 2.0, seed)
     if not problems.has_own_regularisation(family):
         raise InputError(f"--kappa: expected a condition number above 1 for {family!r}, got none")
+    problems.check_options(family, options, None, seed)
     return problems.make(family, seed=seed, **options).kappa
 
 
