@@ -7,8 +7,26 @@ import difflib
 from collections.abc import Iterable, Iterator
 
 
+LONGEST_MESSAGE = 300
+"""Characters of an InputError's message: what is longer loses its middle."""
+
+
 class InputError(ValueError):
-    """Bad input: the message names the argument, its value and what is allowed."""
+    """Bad input: the message names the argument, its value and what is allowed, in one short line."""
+
+    def __init__(self, message: object = "") -> None:
+        """Keep the message to one printable line of at most `LONGEST_MESSAGE` characters."""
+        super().__init__(one_line(str(message)))
+
+
+def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """A text without line breaks and control characters, cut in the middle where it is longer."""
+    line = " ".join(text.split())
+    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    if len(line) <= longest:
+        return line
+    tail = longest // 3
+    return f"{line[: longest - tail - 3]}...{line[len(line) - tail :]}"
 
 
 class OneAtATimeError(Exception):
