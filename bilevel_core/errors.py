@@ -6,13 +6,12 @@ import contextlib
 import difflib
 from collections.abc import Iterable, Iterator
 
-
 LONGEST_MESSAGE = 300
 """Characters of an InputError's message: what is longer loses its middle."""
 
 
 class InputError(ValueError):
-    """Bad input: the message names the argument, its value and what is allowed, in one short line."""
+    """Bad input: the message names the argument, its value and what is allowed, in one line."""
 
     def __init__(self, message: object = "") -> None:
         """Keep the message to one printable line of at most `LONGEST_MESSAGE` characters."""

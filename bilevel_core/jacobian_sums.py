@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bilevel_core.arrays import Array, add_scaled
+from bilevel_core.dispatch import DispatchTable
 from bilevel_core.fingerprint import functions_behind
 from bilevel_core.oracle import JVP, Oracle, count, family_functions, family_jvp
 
@@ -72,7 +73,7 @@ def multiply_once(
 
 EACH = Sums(multiply_each, leave)
 ONE_JACOBIAN = Sums(keep, multiply_once)
-SUMS: dict[type, Sums] = {}
+SUMS: DispatchTable[type, Sums] = DispatchTable()
 """By class of data, where a family says."""
 
 

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from bilevel_core.arrays import Array, vector_like
+from bilevel_core.dispatch import DispatchTable
 
 GRAD_X_F, GRAD_Y_F, GRAD_X_G, GRAD_Y_G, JVP, HVP, VALUE_F, VALUE_G = range(8)
 SLOTS = ("grad_x_f", "grad_y_f", "grad_x_g", "grad_y_g", "jvp", "hvp", "value_f", "value_g")
@@ -34,7 +35,7 @@ class Family(NamedTuple):
     g: Callable[..., Any]  # (data, x, y) -> number
 
 
-FAMILIES: dict[type, Family] = {}
+FAMILIES: DispatchTable[type, Family] = DispatchTable()
 
 
 class Work(NamedTuple):

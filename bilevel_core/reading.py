@@ -24,5 +24,5 @@ DECODER_ERRORS: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
 )
-"""Everything that damaged or hostile content was seen to raise in a decoder of the standard library,
-of NumPy, of Pillow or of our own.  Wrap the decoding alone in it, nothing that computes."""
+"""Everything that damaged or hostile content was seen to raise in a decoder of the standard
+library, of NumPy, of Pillow or of our own.  Wrap the decoding alone, nothing that computes."""

@@ -16,7 +16,7 @@ from bilevel_core.engines.chunk import Session
 from bilevel_core.engines.loop import CRITERIA, Track, drive
 from bilevel_core.engines.repeated import RepeatedSession
 from bilevel_core.errors import InputError, OneAtATimeError, plain_reason, unknown_name
-from bilevel_core.fingerprint import fingerprint
+from bilevel_core.fingerprint import Fingerprint, fingerprint
 from bilevel_core.interrupts import deferred
 from bilevel_core.jacobian_sums import sums_behind
 from bilevel_core.oracle import family_functions
@@ -201,26 +201,27 @@ def make_problem(config: RunConfig) -> Problem:
 
 
 def code_fingerprint(config: RunConfig) -> str:
-    """A fingerprint of the source, and of real data, that this configuration's counts rest on."""
-    return _fingerprint(get(config.solver), make_problem(config))
+    """A fingerprint of the source, and of real data, that this configuration's counts rest on.
+
+    "unknown: ..." where something behind them cannot be followed.
+    """
+    return str(_fingerprint(get(config.solver), make_problem(config)))
 
 
-def _fingerprint(solver: Solver, problem: Problem) -> str:
-    roots: list[Callable[..., Any]] = [solver.step, solver.init, solver.theory, drive]
+def _fingerprint(solver: Solver, problem: Problem) -> Fingerprint:
+    roots: list[Any] = [solver.step, solver.init, solver.theory, solver.outer_bound, drive]
+    roots += [solver.Params, solver.State, type(problem.data), Constants]
     roots += family_functions(problem.data)
     roots += sums_behind(solver.step, problem.data)
-    roots += [
-        part.fget for part in vars(Constants).values() if isinstance(part, property) and part.fget
-    ]
     roots += problem.closed_forms or []
-    roots += problems.factories(problem.name)
+    roots += problems.factories(problem.name) or [problem.data]
     if solver.is_random:
         roots += [*sampled_functions(problem.data), open_generators, RepeatedSession.advance]
     if problem.noise is not None:
         from problems.noise import make_noisy
 
         roots.append(make_noisy)
-    return fingerprint(tuple(roots), *([problem.content] if problem.content else []))
+    return fingerprint(roots, *([problem.content] if problem.content else []))
 
 
 def _levels(eps: float | Sequence[float]) -> tuple[float, ...]:
@@ -349,7 +350,7 @@ def _run_batch(
             result.append((each, track))
     return [
         record_of(
-            own, solver, problem, result, seconds / len(configs), _fingerprint(solver, problem)
+            own, solver, problem, result, seconds / len(configs), str(_fingerprint(solver, problem))
         )
         for own, problem, result in zip(configs, instances, results, strict=True)
     ]

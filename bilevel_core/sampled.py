@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bilevel_core.arrays import Array, assign, vector_like
+from bilevel_core.dispatch import DispatchTable
 from bilevel_core.oracle import (
     FAMILIES,
     GRAD_X_F,
@@ -47,7 +48,7 @@ class Sampled(NamedTuple):
     open_stream: Callable[..., Any]  # (data, slot, generator) -> a stream of `streams`
 
 
-SAMPLED: dict[type, Sampled] = {}
+SAMPLED: DispatchTable[type, Sampled] = DispatchTable()
 
 
 def exact_gradients_f(

@@ -15,6 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bilevel_core.dispatch import DispatchTable
 from bilevel_core.errors import InputError, blaming, unknown_name
 from bilevel_core.plugins import is_path, load_entry_points, load_file
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 BUILT_IN = (
     "chain", "fewshot", "hard", "hypercleaning", "logistic", "newsgroups", "quadratic", "ramp",
 )  # fmt: skip
-_factories: dict[str, Callable[..., Problem]] = {}
+_factories: DispatchTable[str, Callable[..., Problem]] = DispatchTable()
 
 __all__ = [
     "check_options",

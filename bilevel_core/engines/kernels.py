@@ -14,6 +14,7 @@ from numba import types
 from numba.core.errors import TypingError
 
 from bilevel_core import jacobian_sums, oracle
+from bilevel_core.dispatch import DispatchTable
 from bilevel_core.engines.array_kernels import OVERLOADED, implement
 
 __all__ = ["OVERLOADED", "STEPS", "implement", "solver_step"]
@@ -21,7 +22,7 @@ __all__ = ["OVERLOADED", "STEPS", "implement", "solver_step"]
 LARGEST_INLINED = 400
 """Bytes of bytecode up to which a function is inlined."""
 
-STEPS: dict[type, Callable[..., Any]] = {}
+STEPS: DispatchTable[type, Callable[..., Any]] = DispatchTable()
 """Solver steps by the class of their parameters."""
 
 

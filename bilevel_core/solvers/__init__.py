@@ -22,6 +22,7 @@ from typing import Any, get_type_hints
 
 from bilevel_core.constants import Constants
 from bilevel_core.cost import Cost, CostRange
+from bilevel_core.dispatch import DispatchTable
 from bilevel_core.errors import InputError, unknown_name
 from bilevel_core.plugins import is_path, load_entry_points, load_file
 
@@ -30,7 +31,7 @@ BUILT_IN = (
     "itd_bio", "stocbio", "stocbio_single_batch", "ttsa",
 )  # fmt: skip
 _REQUIRED = ("Params", "State", "init", "cost_per_step", "theory")
-_steps: dict[str, Callable[..., Any]] = {}
+_steps: DispatchTable[str, Callable[..., Any]] = DispatchTable()
 
 
 @dataclasses.dataclass(frozen=True)
