@@ -11,6 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bilevel_core.errors import InputError
+from bilevel_core.fingerprint import remember_imports
 
 
 def is_path(name: str) -> bool:
@@ -44,6 +45,7 @@ def _load(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise InputError(f"{str(path)!r}: not a Python file")
     module = importlib.util.module_from_spec(spec)
+    before = frozenset(sys.modules)
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
@@ -58,11 +60,14 @@ def _load(path: Path) -> ModuleType:
         raise InputError(
             f"{str(path)!r} does not import: {type(error).__name__}: {error}"
         ) from error
+    remember_imports(before)
     return module
 
 
 @functools.cache
 def load_entry_points(group: str) -> None:
     """Import every installed entry point of a group, which registers what it defines."""
+    before = frozenset(sys.modules)
     for entry in importlib.metadata.entry_points(group=group):
         entry.load()
+    remember_imports(before)

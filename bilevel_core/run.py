@@ -19,6 +19,7 @@ from bilevel_core.errors import InputError, OneAtATimeError, plain_reason, unkno
 from bilevel_core.fingerprint import Fingerprint, fingerprint
 from bilevel_core.interrupts import deferred
 from bilevel_core.jacobian_sums import sums_behind
+from bilevel_core.making import instances_kept, make_problem
 from bilevel_core.oracle import family_functions
 from bilevel_core.passes import TUNED, Pass, Tune, check_tuning, passes_of, searched
 from bilevel_core.problem import Problem
@@ -175,11 +176,12 @@ def execute(
     Raises:
         InputError: the configuration is not allowed.
     """
-    problem = make_problem(config)
-    _check(config, problem)
-    solver = get(config.solver)
-    plan = passes_of(config, solver, problem, tune or searched())
-    return _run_batch([config], solver, [problem], plan, progress)[0]
+    with instances_kept():
+        problem = make_problem(config)
+        _check(config, problem)
+        solver = get(config.solver)
+        plan = passes_of(config, solver, problem, tune or searched())
+        return _run_batch([config], solver, [problem], plan, progress)[0]
 
 
 def validate(config: RunConfig) -> None:
@@ -192,12 +194,6 @@ def validate(config: RunConfig) -> None:
     _check(config, problem)
     if config.policy != TUNED:
         passes_of(config, get(config.solver), problem, searched())
-
-
-def make_problem(config: RunConfig) -> Problem:
-    """The instance that a configuration names."""
-    problems.check_options(config.problem, config.options, config.kappa, config.seed)
-    return problems.make(config.problem, kappa=config.kappa, seed=config.seed, **config.options)
 
 
 def code_fingerprint(config: RunConfig) -> str:

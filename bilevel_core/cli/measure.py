@@ -70,31 +70,32 @@ def run(
 
     Exit code 1 when the run diverged or failed.
     """
-    from bilevel_core.run import execute, repetitions, validate
+    from bilevel_core.making import instances_kept
+    from bilevel_core.run import execute, repetitions
     from bilevel_core.solvers import get
     from bilevel_core.sweep.specification import default_engine
 
-    options = family_options(option)
-    config = RunConfig(
-        problem=problem,
-        options=options,
-        kappa=_own_kappa(problem, seed, options) if kappa is None else kappa,
-        seed=seed,
-        solver=solver,
-        policy=params,
-        overrides=solver_parameters(set_),
-        criterion=criterion,
-        eps=levels(eps),
-        engine=engine or "",
-        device=device,
-        max_outer=max_outer,
-        max_seconds=max_seconds,
-        noise_seeds=repetitions(whole_numbers("--noise-seeds", noise_seeds), get(solver)),
-    )
-    if not engine:
-        config = dataclasses.replace(config, engine=default_engine(config))
-    validate(config)
-    record = execute(config)
+    with instances_kept():
+        options = family_options(option)
+        config = RunConfig(
+            problem=problem,
+            options=options,
+            kappa=_own_kappa(problem, seed, options) if kappa is None else kappa,
+            seed=seed,
+            solver=solver,
+            policy=params,
+            overrides=solver_parameters(set_),
+            criterion=criterion,
+            eps=levels(eps),
+            engine=engine or "",
+            device=device,
+            max_outer=max_outer,
+            max_seconds=max_seconds,
+            noise_seeds=repetitions(whole_numbers("--noise-seeds", noise_seeds), get(solver)),
+        )
+        if not engine:
+            config = dataclasses.replace(config, engine=default_engine(config))
+        record = execute(config)
     if as_json:
         typer.echo(json.dumps(record.to_dict(), indent=2, allow_nan=False))
     else:
@@ -106,11 +107,11 @@ def run(
 def _own_kappa(family: str, seed: int, options: Mapping[str, Any]) -> float:
     """The condition number of a family that has a regularisation of its own."""
     import problems
+    from bilevel_core.making import instance
 
     if not problems.has_own_regularisation(family):
         raise InputError(f"--kappa: expected a condition number above 1 for {family!r}, got none")
-    problems.check_options(family, options, None, seed)
-    return problems.make(family, seed=seed, **options).kappa
+    return instance(family, options, None, seed).kappa
 
 
 def sweep(

@@ -5,6 +5,7 @@ A specialisation is compiled once and kept in a folder named after the source th
 
 from __future__ import annotations
 
+import functools
 import os
 import tempfile
 from collections.abc import Callable
@@ -27,7 +28,8 @@ from bilevel_core.engines import (
     vector_products,
 )
 from bilevel_core.errors import InputError
-from bilevel_core.fingerprint import fingerprint, functions_behind
+from bilevel_core.fingerprint import Fingerprint, fingerprint, functions_behind
+from bilevel_core.fingerprint.ownership import is_users
 from bilevel_core.solvers import Solver
 
 SOURCES = tuple(
@@ -48,7 +50,7 @@ SOURCES = tuple(
 
 _compiled: dict[tuple[Callable[..., Any], ...], Any] = {}
 _codes: dict[tuple[Any, ...], Callable[..., Any]] = {}
-_jitable: set[Callable[..., Any]] = set()
+_jitable: dict[Callable[..., Any], str] = {}
 
 
 def cache_directory() -> Path:
@@ -67,30 +69,50 @@ def cache_directory() -> Path:
 
 
 def specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
-    """The compiled form of `loop`, from disk where the source behind it has not changed."""
+    """The compiled form of `loop`, from disk where all that is behind it has not changed.
+
+    What rests on something that no fingerprint follows is compiled anew in each process.
+
+    Raises:
+        InputError: a function of the user's own rests on other values than when it was compiled.
+    """
+    _make_jitable([loop, *roots])
     named = (loop, *roots)
     if named not in _compiled:
-        _compiled[named] = _from_disk(loop, roots)
+        _compiled[named] = _from_disk(loop, fingerprint(named, *_engine_sources()))
     return _compiled[named]
 
 
-def _from_disk(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
-    known = kernels.OVERLOADED | lending.REPLACED | _jitable | {loop}
-    for function in functions_behind([loop, *roots]):
-        if function not in known:
+def _make_jitable(roots: list[Callable[..., Any]]) -> None:
+    """Let Numba compile the functions behind the roots, once each."""
+    known = kernels.OVERLOADED | lending.REPLACED | {roots[0]}
+    for function in functions_behind(roots):
+        if function in known:
+            continue
+        code = fingerprint([function]).code if is_users(function) else ""
+        if function not in _jitable:
             inlined = kernels.is_small(function)
             register_jitable(forceinline=inlined, error_model="numpy")(function)
-            _jitable.add(function)
-    key = fingerprint(
-        (loop, *roots),
-        *(path.read_text(encoding="utf-8") for path in SOURCES),
-        numba.__version__,
-        np.__version__,
-    )
+            _jitable[function] = code
+        elif _jitable[function] != code:
+            raise InputError(
+                f"engine: {function.__qualname__!r}, or a value that it uses, has changed since it "
+                "was compiled; start a new process, or use engine 'torch'"
+            )
+
+
+@functools.cache
+def _engine_sources() -> tuple[str, ...]:
+    texts = (path.read_text(encoding="utf-8") for path in SOURCES)
+    return (*texts, numba.__version__, np.__version__)
+
+
+def _from_disk(loop: Callable[..., Any], made_from: Fingerprint) -> Any:
     settings: Any = numba.config
-    previous, settings.CACHE_DIR = settings.CACHE_DIR, str(cache_directory() / key)
+    previous = settings.CACHE_DIR
+    settings.CACHE_DIR = str(cache_directory() / made_from.code)
     try:
-        return numba.njit(cache=True, error_model="numpy")(loop)
+        return numba.njit(cache=not made_from.unknown, error_model="numpy")(loop)
     finally:
         settings.CACHE_DIR = previous
 

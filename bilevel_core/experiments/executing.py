@@ -54,7 +54,7 @@ def code_of(experiment: Experiment, task: Task, solver: Solver) -> str:
     """A fingerprint of the source that runs of a solver on a task depend on."""
     data = task.problem.data
     parts = [*family_functions(data), *sampled_functions(data), *sums_behind(solver.step, data)]
-    return fingerprint((experiment.task, solver.init, solver.step, train, walk, *parts))
+    return str(fingerprint((experiment.task, solver.init, solver.step, train, walk, *parts)))
 
 
 def execute(job: Job) -> Ending:

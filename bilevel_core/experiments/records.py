@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from bilevel_core.experiments.trial import Trial, TrialRecord
+from bilevel_core.fingerprint import is_known
 from bilevel_core.sweep import atomic
 from bilevel_core.sweep.run_file import content_of, enveloped
 
@@ -45,8 +46,9 @@ def read(directory: Path, trial: Trial) -> TrialRecord | None:
 def current(directory: Path, trial: Trial, code: str) -> TrialRecord | None:
     """The record of a trial that need not be run again: intact, of this code, and not failed."""
     record = read(directory, trial)
-    stands = record is not None and record.code == code and record.status != "failed"
-    return record if stands else None
+    if record is None or not is_known(code) or record.code != code or record.status == "failed":
+        return None
+    return record
 
 
 def remove_leftovers(directory: Path) -> None:

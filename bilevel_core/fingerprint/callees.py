@@ -38,7 +38,7 @@ def functions_behind(roots: Iterable[Any]) -> list[FunctionType]:
 
 
 def _called(function: FunctionType) -> Iterator[FunctionType]:
-    names = set(names_in(function.__code__))
+    names = names_in(function.__code__)
     values = [value for _, value in used(function)]
     seen: set[int] = set()
     while values:

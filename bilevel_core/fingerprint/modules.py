@@ -136,7 +136,7 @@ def _told_of_reading(module: ModuleType | None, path: str, what: str, told: Told
 
 def reading_of(function: FunctionType) -> str:
     """The name by which a function may read from outside; "" if there is none."""
-    names = set(names_in(function.__code__)) - set(function.__code__.co_varnames)
+    names = names_in(function.__code__) - set(function.__code__.co_varnames)
     reading = (n for n in sorted(names) if n in _READING_CALLS or _READING_PARTS.match(n))
     return next(reading, "")
 

@@ -16,14 +16,13 @@ _NOT_A_PYTHON_FILE = (OSError, SyntaxError, ValueError, RecursionError, MemoryEr
 _HAS_DOCSTRING = 0x4000000  # a flag of code objects from Python 3.14 on
 
 
-def names_in(code: CodeType) -> Iterator[str]:
+@functools.cache
+def names_in(code: CodeType) -> frozenset[str]:
     """The names that a code object and those inside it mention, words among its texts included."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from names_in(constant)
-        elif isinstance(constant, str) and constant.isidentifier():
-            yield constant  # as in getattr(module, "NAME")
+    inner = [names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType)]
+    # A word may name something, as in getattr(module, "NAME").
+    words = (c for c in code.co_consts if isinstance(c, str) and c.isidentifier())
+    return frozenset(code.co_names).union(words, *inner)
 
 
 def source_of(function: FunctionType) -> str:

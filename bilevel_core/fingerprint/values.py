@@ -56,6 +56,8 @@ def describe(value: Any, is_own: Callable[[type], bool]) -> Described:
         return Described(name, tuple(sorted(value, key=_order)))
     if kind in _TABLES:
         return Described(name, tuple(part for pair in list(value.items()) for part in pair))
+    if isinstance(value, enum.Enum):
+        return Described(f"{name} {value.name}", (kind, value.value) if is_own(kind) else ())
     if isinstance(value, MethodType):
         return Described(name, (value.__self__, value.__func__))
     if isinstance(value, BuiltinFunctionType):
@@ -64,8 +66,6 @@ def describe(value: Any, is_own: Callable[[type], bool]) -> Described:
         return Described(f"{name} {value.__module__}.{value.__qualname__}", bound)
     if hasattr(value, "__objclass__"):  # a method or slot of a class, not bound to anything
         return Described(f"{name} {value.__name__}", (value.__objclass__,))
-    if isinstance(value, enum.Enum):
-        return Described(f"{name} {value.name}", (kind, value.value) if is_own(kind) else ())
     if isinstance(value, property):
         return Described(name, (value.fget, value.fset, value.fdel))
     if isinstance(value, staticmethod | classmethod):
@@ -102,14 +102,25 @@ def _instance(name: str, value: Any) -> Described:
         for slot in (slots,) if isinstance(slots, str) else slots:
             if slot not in ("__dict__", "__weakref__") and hasattr(value, slot):
                 state[slot] = getattr(value, slot)
-    held: tuple[Any, ...] = ()
-    for base in (*_TABLES[:1], *_ORDERED, *_UNORDERED, int, float, complex, str, bytes):
-        if isinstance(value, base):
-            held = (base.items(value) if base is dict else base(value),)  # type: ignore[attr-defined]
-            held = (list(held[0]),) if base is dict else held
-            break
     named = tuple(part for item in sorted(state.items()) for part in item)
-    return Described(name, (type(value), *held, *named))
+    return Described(name, (type(value), *_held(value), *named))
+
+
+def _held(value: Any) -> tuple[Any, ...]:
+    """What an object of a class derived from a built-in one holds, by the built-in class."""
+    match value:
+        case dict():
+            return ([part for pair in dict.items(value) for part in pair],)
+        case list() | tuple() | set() | frozenset():
+            kind: Any = next(k for k in (*_ORDERED, *_UNORDERED) if isinstance(value, k))
+            return (kind(value),)
+        case str():
+            return (str.__str__(value),)
+        case bytes():
+            return (bytes(value),)
+        case int() | float() | complex():
+            return (complex(value), repr(int(value)) if isinstance(value, int) else "")
+    return ()
 
 
 def _of_library(name: str, value: Any) -> Described:

@@ -43,6 +43,7 @@ class Walk:
         self._numbers: dict[int, int] = {}
         self._kept: list[Any] = []  # what has a number stays alive, or another could have its id
         self._known: dict[int, str] = {}
+        self._own: dict[int, bool] = {}
         self._under_way: set[int] = set()
         self._names: set[str] = set()
         self._queue: deque[FunctionType] = deque()
@@ -78,9 +79,9 @@ class Walk:
         self.functions.append(function)
         self._where = function.__qualname__
         self.text.append(f"{self._number(function)} {function.__qualname__}")
-        if is_own(function, self._packages):
+        if self._is_own(function):
             self.text.append(source_of(function))
-            self._names |= set(names_in(function.__code__))
+            self._names |= names_in(function.__code__)
         for name, value in used(function):
             self._write(name, value)
         for i, value in enumerate(function.__defaults__ or ()):
@@ -89,23 +90,29 @@ class Walk:
             for name, value in sorted(table.items()):
                 self._write(name, value)
 
+    def _is_own(self, value: Any) -> bool:
+        if id(value) not in self._own:
+            self._own[id(value)] = is_own(value, self._packages)
+            self._kept.append(value)
+        return self._own[id(value)]
+
     def _number(self, value: Any) -> str:
         if id(value) not in self._numbers:
-            self._numbers[id(value)] = len(self._kept)
+            self._numbers[id(value)] = len(self._numbers)
             self._kept.append(value)
         return f"#{self._numbers[id(value)]}"
 
     def token(self, value: Any) -> str:
         """The text that stands for a value; what it rests on is written sooner or later."""
-        if isinstance(value, FunctionType | type | ModuleType):
-            return self._definition(value)
         if id(value) in self._known:
             return self._known[id(value)]
+        if isinstance(value, FunctionType | type | ModuleType):
+            return self._definition(value)
         if id(value) in self._under_way:
             return f"cycle to a {type(value).__qualname__}"
         self._under_way.add(id(value))
         try:
-            described = describe(value, lambda kind: is_own(kind, self._packages))
+            described = describe(value, self._is_own)
         except Exception as error:  # noqa: BLE001  # a user's object may raise anything
             described = Described(unknown=type(error).__name__)
         try:
@@ -132,13 +139,12 @@ class Walk:
 
     def _definition(self, value: Any) -> str:
         """A function, class or module: by name if it is a library's, else by its number."""
-        is_followed = is_own(value, self._packages) or _wraps_own(value, self._packages)
-        if not is_followed:
-            return f"{module_name(value)}.{getattr(value, '__qualname__', '')}"
-        if id(value) in self._numbers:
-            return self._number(value)
-        number = self._number(value)
-        if is_users(value, self._packages):
+        if not (self._is_own(value) or _wraps_own(value, self._packages)):
+            self._kept.append(value)
+            self._known[id(value)] = f"{module_name(value)}.{getattr(value, '__qualname__', '')}"
+            return self._known[id(value)]
+        number = self._known[id(value)] = self._number(value)
+        if module_name(value) in sys.modules and is_users(value, self._packages):
             self.users[module_name(value)] = None
         if isinstance(value, FunctionType):
             self._queue.append(value)
@@ -170,7 +176,7 @@ def _wraps_own(value: Any, packages: Container[str]) -> bool:
 
 def used(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """Globals and enclosed values that a function mentions, by name."""
-    names = set(names_in(function.__code__))
+    names = names_in(function.__code__)
     for name in sorted(names & function.__globals__.keys() - {"__builtins__"}):
         yield name, function.__globals__[name]
     if function.__closure__:

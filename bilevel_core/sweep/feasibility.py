@@ -108,7 +108,7 @@ def record(infeasible: Infeasible, code: str) -> RunRecord:
         InputError: the configuration is not allowed.
     """
     from bilevel_core.environment import environment
-    from bilevel_core.run import make_problem
+    from bilevel_core.making import make_problem
 
     config = infeasible.config
     return RunRecord(

@@ -80,7 +80,7 @@ def _forecast(config: RunConfig, instances: dict[str, _Instance]) -> Forecast:
 
 
 def _instance(config: RunConfig, instances: dict[str, _Instance]) -> _Instance:
-    from bilevel_core.run import make_problem
+    from bilevel_core.making import make_problem
 
     named = [config.problem, config.options, config.kappa, config.seed, config.engine]
     name = to_json(canonical(named))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bilevel_core import interrupts
 from bilevel_core.errors import InputError
+from bilevel_core.making import instances_kept
 from bilevel_core.record import RunRecord
 from bilevel_core.sweep import atomic, feasibility, lock, plan, progress, store, tunings
 from bilevel_core.sweep.executors import Executor, Outcome, choose
@@ -65,7 +66,7 @@ def sweep(
         cluster.check(dask)
     out.mkdir(parents=True, exist_ok=True)
     started = _now()
-    with lock.exclusive(out):
+    with lock.exclusive(out), instances_kept():
         store.remove_leftovers(out)
         todo = plan.make(out, cells(specification), forecaster())
         with choose(jobs, len(todo.pending), dask) as executor:

@@ -255,6 +255,6 @@ def default_engine(config: RunConfig) -> str:
     """
     if config.device != "cpu":
         return "torch"
-    from bilevel_core.run import make_problem
+    from bilevel_core.making import make_problem
 
     return make_problem(config).engines[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bilevel_core.errors import InputError
+from bilevel_core.fingerprint import is_known
 from bilevel_core.sweep import store, tunings
 from bilevel_core.sweep.keys import to_json
 
@@ -67,7 +68,8 @@ def code_check() -> Callable[[RunRecord], bool]:
     code = fingerprints()
 
     def is_current(record: RunRecord) -> bool:
-        return record.code == code(record.config) and tunings.is_current(record)
+        is_same = is_known(record.code) and record.code == code(record.config)
+        return is_same and tunings.is_current(record)
 
     return is_current
 
@@ -105,6 +107,8 @@ def _judge(found: RunRecord | store.Damaged, is_current: Callable[[RunRecord], b
         return Found(found.status)
     if found.status == "failed":
         return Found(found.status, outdated="they failed")
+    if not is_known(found.code):
+        return Found(found.status, outdated=f"provenance {found.code}")
     if not is_current(found):
         return Found(found.status, outdated="their code has changed since")
     return Found(found.status, stands=True)

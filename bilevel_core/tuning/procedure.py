@@ -17,15 +17,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bilevel_core.fingerprint import fingerprint
+from bilevel_core.fingerprint import fingerprint, is_known
+from bilevel_core.making import make_problem
 from bilevel_core.policies import constants_for, params_for
 from bilevel_core.record import RunConfig
-from bilevel_core.run import code_fingerprint, execute, make_problem
+from bilevel_core.run import code_fingerprint, execute
 from bilevel_core.solvers import Solver, get
 from bilevel_core.sweep.keys import KEY_LENGTH, canonical, digest, to_json
 from bilevel_core.tuning.bench import Bench, Execute, trial
@@ -95,21 +97,26 @@ def tune(config: RunConfig, eps: float, execute: Execute = execute) -> Tuning:
     )
 
 
+_THIS_PROCESS = secrets.token_hex(8)
+
+
 def tuning_key(config: RunConfig, eps: float) -> str:
     """32 hex digits of everything that decides the search: the name of its file.
 
-    The configuration's seed does not count, nor which noise seeds it names, only how many.
+    The configuration's seed does not count, nor which noise seeds it names, only how many.  A
+    search whose code is unknown has another key in each process: no other can take it over.
 
     Raises:
         InputError: as `tune`.
     """
     settings = settings_from(config.tuning, get(config.solver).is_random)
+    code = code_fingerprint(dataclasses.replace(config, seed=settings.tuning_seeds[0]))
     decides = config.to_dict() | {
         "eps": float(eps),
         "tuning": settings.to_dict(),
         "noise_seeds": len(config.noise_seeds),
-        "code": code_fingerprint(dataclasses.replace(config, seed=settings.tuning_seeds[0])),
-        "search": fingerprint((space_of, _search_and_check)),
+        "code": code if is_known(code) else _THIS_PROCESS,
+        "search": str(fingerprint((space_of, _search_and_check))),
     }
     named = get(config.solver).tunable
     decides |= {} if named is None else {"tunable": list(named)}
