@@ -91,6 +91,7 @@ def run_in_a_process(tmp_path):
         environment = os.environ | {
             "BILEVEL_CACHE_DIR": str(tmp_path / "cache"),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
         }
         done = subprocess.run(
             [sys.executable, "-c", RUN, str(path), str(other) if instead else ""],
@@ -139,6 +140,65 @@ def test_a_file_edited_after_its_import_does_not_poison_the_cache(run_in_a_proce
     fresh = run_in_a_process(edited)
     assert (fresh["calls"], fresh["hits"]) == (35, 0)
     assert fresh["code"] != stale["code"]
+
+
+def test_old_machine_code_never_runs(run_in_a_process, tmp_path):
+    """A number in a module of a package of the user's own; and one that no fingerprint follows."""
+    inner = tmp_path / "held" / "inner.py"
+    inner.parent.mkdir()
+    (inner.parent / "__init__.py").touch()
+    source = SOLVER.replace("FACTOR = 2", "import held.inner")
+    source = source.replace("FACTOR * extra", "held.inner.FACTOR * extra")
+    for factor, calls in ((2, 10), (4, 20), (2, 10)):
+        inner.write_text(f"FACTOR = {factor}\n")
+        found = run_in_a_process(source)
+        assert found["calls"] == calls
+    assert found["hits"] == 1
+
+    read = source.replace("import held.inner", "import held.inner, pathlib")
+    for factor, calls in ((2, 10), (4, 20)):
+        inner.write_text(f"FACTOR = {factor}\n")
+        found = run_in_a_process(read)
+        assert (found["calls"], found["hits"]) == (calls, 0)
+        assert "unknown: plugin.py may read from outside (pathlib" in found["code"]
+
+
+IN_ONE_PROCESS = """
+import sys
+import bilevel_core as bl, held.inner, problems
+
+p = problems.make("quadratic", kappa=3.0, dim=2)
+for engine in ("compiled", "torch"):
+    for held.inner.FACTOR in (2, 4):
+        try:
+            run = bl.run(p, sys.argv[1], 1e-9, max_outer=5, engine=engine)
+            print(run.passes[0]["spent"]["grad_y_g"])
+        except bl.InputError as error:
+            print(error)
+"""
+
+
+def test_a_value_changed_after_it_was_compiled_is_refused(tmp_path):
+    (tmp_path / "held").mkdir()
+    (tmp_path / "held" / "__init__.py").touch()
+    (tmp_path / "held" / "inner.py").write_text("FACTOR = 2\n")
+    source = SOLVER.replace("FACTOR = 2", "import held.inner")
+    source = source.replace("FACTOR * extra", "held.inner.FACTOR * extra")
+    (tmp_path / "plugin.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-c", IN_ONE_PROCESS, f"{tmp_path / 'plugin.py'}:edited"],
+        capture_output=True,
+        text=True,
+        env=os.environ
+        | {
+            "BILEVEL_CACHE_DIR": str(tmp_path / "cache"),
+            "PYTHONPATH": os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]),
+        },
+    )
+    before, refused, *eager = done.stdout.splitlines()
+    assert before == "10", done.stderr
+    assert "has changed since it was compiled" in refused
+    assert eager == ["10", "20"]
 
 
 NAMESAKE = """

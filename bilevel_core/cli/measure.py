@@ -139,6 +139,7 @@ def sweep(
     """
     from joblib import cpu_count
 
+    from bilevel_core.making import instances_kept
     from bilevel_core.sweep import runner
     from bilevel_core.sweep.executors import ExecutorError
     from bilevel_core.sweep.specification import load
@@ -148,14 +149,16 @@ def sweep(
             f"--dask: a cluster has its own processes; expected no "
             f"{'--dry-run' if dry_run else '--jobs'} beside an address, got {dask!r}"
         )
-    wanted, processes = load(specification), cpu_count() if jobs is None else jobs
-    if dry_run:
-        print_preview(wanted, out, processes)
-        return
-    try:
-        summary = runner.sweep(wanted, out, processes, dask)
-    except ExecutorError as error:
-        raise CommandError(f"{error}; the same command resumes") from error
+    processes = cpu_count() if jobs is None else jobs
+    with instances_kept():
+        wanted = load(specification)
+        if dry_run:
+            print_preview(wanted, out, processes)
+            return
+        try:
+            summary = runner.sweep(wanted, out, processes, dask)
+        except ExecutorError as error:
+            raise CommandError(f"{error}; the same command resumes") from error
     typer.echo(summary)
     for failure in summary.failures:
         typer.echo(f"failed: {describe(failure.config)}: {failure.reason}")

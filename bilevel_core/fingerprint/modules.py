@@ -186,9 +186,11 @@ def _file(name: str) -> str:
     """The file of a module that is imported, or could be; "" where there is none."""
     if name in sys.modules:
         return file_of(sys.modules[name]) if isinstance(sys.modules[name], ModuleType) else ""
-    parent = name.rpartition(".")[0]
-    if parent and parent not in sys.modules:
-        return ""  # to look for it would import its package
+    parent, _, last = name.rpartition(".")
+    if parent and parent not in sys.modules:  # to ask for it would import its package
+        folder = os.path.dirname(_file(parent))
+        beside = (f"{folder}/{last}.py", f"{folder}/{last}/__init__.py")
+        return next((path for path in beside if folder and os.path.isfile(path)), "")
     try:
         found = importlib.util.find_spec(name)
     except (ImportError, ValueError, AttributeError):
