@@ -46,9 +46,6 @@ class Problem:
     exact_smoothness: float | None = None
     closed_forms: ClosedForms | None = None
     engines: tuple[str, ...] = ("compiled", "torch")
-    lower_level: str = (
-        "general"  # "quadratic" where rho = tau = 0, which lowers the known exponents
-    )
     noise: str | None = None  # "gaussian" or "finite_sum" where the oracles draw batches
     content: str = ""
 
