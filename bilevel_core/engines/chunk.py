@@ -25,7 +25,10 @@ class Chunk(NamedTuple):
 
 
 def in_time(
-    n: int, is_late: Callable[[], bool], spent: float, clock: Callable[[], float] = time.perf_counter
+    n: int,
+    is_late: Callable[[], bool],
+    spent: float,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Iterator[int]:
     """0 .. n - 1, what to evaluate next, cut short where that is late.
 

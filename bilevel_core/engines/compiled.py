@@ -194,5 +194,7 @@ class _NumericalReference:
             )
             squared.append(value)
             if np.isnan(value):
-                return np.array(squared), reference.why_unknown_along_a_run(self._problem, x, self._y)
+                return np.array(squared), reference.why_unknown_along_a_run(
+                    self._problem, x, self._y
+                )
         return np.array(squared), ""
