@@ -98,7 +98,7 @@ class RunRecord:
 
     @property
     def lower_level(self) -> str:
-        """ "quadratic" or "general", whatever the problem's name; "general" holds for both."""
+        """Whether it is "quadratic" or "general" by its constants; "general" holds for both."""
         return lower_level(self.constants.get("rho", math.nan), self.constants.get("tau", math.nan))
 
     def _hit(self, eps: float, criterion: str | None = None) -> dict[str, Any] | None:

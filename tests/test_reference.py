@@ -102,10 +102,9 @@ engines = pytest.mark.parametrize("engine", ["torch", "compiled"])
     ("start", "reason"),
     [
         (SLOPE, f"y*(x) {NOT_CONVEX}"),
-        (TOP, "v*(x) not found to 1e-08 in 110 conjugate gradient steps: negative curvature: "
-              "g is not convex there"),
+        (TOP, f"v*(x) {NOT_CONVEX.replace('60 Newton', '110 conjugate gradient')}"),
     ],
-)  # fmt: skip
+)
 def test_a_run_without_a_solution_fails_and_says_why(engine, start, reason):
     record = run(wavy(start), engine)
     assert (record.status, record.reason, record.hits) == ("failed", reason, [])

@@ -58,7 +58,7 @@ def _reasons(chunks: list[Chunk], squared: np.ndarray) -> dict[int, str]:
     """Why the first NaN of each mean is there, by instance; squared: (n, instances, R)."""
     own = [chunk.unknown.get(b, "") for chunk in chunks for b in range(chunk.squared.shape[1])]
     repetitions = squared.shape[2]
-    reasons = {}
+    reasons: dict[int, str] = {}
     for b in np.flatnonzero(np.isnan(squared).any(axis=(0, 2))).tolist():
         bad = np.isnan(squared[:, b])
         at_first = bad[np.argmax(bad.any(axis=1))]

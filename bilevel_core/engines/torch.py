@@ -270,7 +270,8 @@ class TorchSession:
         first = self._problems[0]
         tolerance, most = reference.settings(first, reference.TOLERANCE_ALONG_A_RUN)
         rounding = reference.rounding_of(first)
-        oracle, rows, unknown = self._new_oracle(), [], {}
+        oracle, rows = self._new_oracle(), []
+        unknown: dict[int, str] = {}
         for i in in_time(len(path), is_late, spent):
             # What is lost already must not take the time of the others.
             wanted = where(self._lost, math.inf, tolerance) if bool(self._lost.any()) else tolerance

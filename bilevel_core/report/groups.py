@@ -83,7 +83,7 @@ class Group(NamedTuple):
 
     @property
     def lower_level(self) -> str:
-        """"quadratic" where every row says so, else "general", which holds for all."""
+        """Give "quadratic" where every row says so, else "general", which holds for all."""
         levels = set(self.rows.get("lower_level", ()))
         return "quadratic" if levels == {"quadratic"} else "general"
 
