@@ -16,6 +16,7 @@ self-contained form of Theorem 1 of Ji, Yang and Liang (ICML 2021), whose consta
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -87,6 +88,7 @@ def _smallest(holds: object, most: int) -> int | None:
     return high
 
 
+@functools.lru_cache(maxsize=1024)
 def certified_steps(constants: Constants, alpha: float, beta: float) -> tuple[int, int]:
     """The numbers (D, N) of inner and conjugate gradient steps that the certificate asks for.
 

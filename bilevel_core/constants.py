@@ -14,6 +14,11 @@ import math
 from bilevel_core.errors import InputError
 
 
+def lower_level(rho: float, tau: float) -> str:
+    """Say "quadratic" where the derivatives that rho and tau bound are constant, else "general"."""
+    return "quadratic" if rho == tau == 0.0 else "general"
+
+
 @dataclasses.dataclass(frozen=True)
 class Constants:
     """Certified constants of one instance; all finite, 0 < mu <= L.

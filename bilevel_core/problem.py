@@ -46,9 +46,6 @@ class Problem:
     exact_smoothness: float | None = None
     closed_forms: ClosedForms | None = None
     engines: tuple[str, ...] = ("compiled", "torch")
-    lower_level: str = (
-        "general"  # "quadratic" where rho = tau = 0, which lowers the known exponents
-    )
     noise: str | None = None  # "gaussian" or "finite_sum" where the oracles draw batches
     content: str = ""
 
@@ -63,7 +60,11 @@ class Problem:
         return self.y0.shape[0]
 
     def y_star(self, x: np.ndarray) -> np.ndarray:
-        """Inner solution at x: x (dim_x,) or (dim_x, B) gives (dim_y,) or (dim_y, B)."""
+        """Inner solution at x: x (dim_x,) or (dim_x, B) gives (dim_y,) or (dim_y, B).
+
+        Raises:
+            InputError: x has another shape, or y* was not found numerically (so `phi`, `grad_phi`).
+        """
         x, data = self._point(x)
         if self.closed_forms is None:
             return _columns(lambda column: numerical_y_star(self, column), x)

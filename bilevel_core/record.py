@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from bilevel_core.constants import lower_level
 from bilevel_core.errors import InputError
 from bilevel_core.oracle import SLOTS
 
@@ -94,6 +96,11 @@ class RunRecord:
     seconds: float
     code: str
 
+    @property
+    def lower_level(self) -> str:
+        """Whether it is "quadratic" or "general" by its constants; "general" holds for both."""
+        return lower_level(self.constants.get("rho", math.nan), self.constants.get("tau", math.nan))
+
     def _hit(self, eps: float, criterion: str | None = None) -> dict[str, Any] | None:
         wanted = criterion or self.config.criterion
         if eps not in self.config.eps:
@@ -157,6 +164,7 @@ class RunRecord:
             "kappa": config.kappa,
             "seed": config.seed,
             "instance": str(config.seed),
+            "lower_level": self.lower_level,
             "engine": config.engine,
             "seconds": self.seconds,
         }

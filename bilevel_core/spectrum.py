@@ -8,6 +8,7 @@ ARPACK.  Up to `SMALL` unknowns the matrix itself is asked for, a product a colu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,8 +37,8 @@ class Spectrum(NamedTuple):
 
     @property
     def kappa(self) -> float:
-        """largest/smallest."""
-        return self.largest / self.smallest
+        """largest/smallest; infinite where g is not convex."""
+        return self.largest / self.smallest if self.smallest > 0.0 else math.inf
 
 
 def spectrum(
@@ -54,7 +55,8 @@ def spectrum(
     to spend, >= 1.  seed: of the first vector.
 
     Raises:
-        InputError: an argument is out of range, or `most` products do not reach the tolerance.
+        InputError: an argument is out of range, a product is not finite, or `most` products do not
+            reach the tolerance.
     """
     if not tolerance > 0.0 or most < 1:
         raise InputError(f"expected tolerance > 0 and most >= 1, got {tolerance!r} and {most!r}")
@@ -69,7 +71,10 @@ def spectrum(
                 f"{tolerance:g}; expected more products or a larger tolerance"
             )
         # A copy: what comes may be a view of ARPACK's memory.
-        return np.asarray(hvp(oracle, own_x, own_y, own_array(problem, np.array(v).ravel())))
+        made = np.asarray(hvp(oracle, own_x, own_y, own_array(problem, np.array(v).ravel())))
+        if not np.isfinite(made).all():
+            raise InputError("the Hessian's spectrum was not found: a product is not finite")
+        return made
 
     if q <= SMALL:
         H = np.stack([product(column) for column in np.eye(q)], axis=1)

@@ -148,5 +148,4 @@ def make(
         options={"length": length, "L": L, "M": M},
         exact_smoothness=M * theta**2,
         closed_forms=forms,
-        lower_level="quadratic",
     )

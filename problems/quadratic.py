@@ -260,5 +260,4 @@ def make(
         | ({"M": M} if outer == "log_cosh" else {}),
         exact_smoothness=smoothness,
         closed_forms=forms,
-        lower_level="quadratic",
     )

@@ -231,3 +231,10 @@ def test_an_outer_step_without_a_certificate_is_refused(share):
 def test_conjugate_gradient_factor_is_the_chebyshev_bound():
     assert conjugate_gradient_factor(9.0, 0) == pytest.approx(6.0)
     assert conjugate_gradient_factor(9.0, 3) == pytest.approx(6.0 / 8.0)
+
+
+def test_numbers_of_steps_are_certified_once_a_run():
+    problem = problems.make("hard", kappa=4.0)
+    certified_steps.cache_clear()
+    bl.run(problem, "aid_bio", [0.1, 0.01, 0.001], engine="torch", max_outer=1)
+    assert certified_steps.cache_info().misses == 1

@@ -270,7 +270,7 @@ def test_looks_are_the_stretches_that_the_loop_makes(outer):
     class Session:
         batch = 1
 
-        def advance(self, n):
+        def advance(self, n, is_late):
             asked_for.append(n)
             ledgers = np.zeros((n + 1, 1, 2, 1), np.int64)
             return Chunk(np.ones((n, 1)), ledgers, np.array([True]))

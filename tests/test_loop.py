@@ -41,7 +41,7 @@ class FakeSession:
     def iterate(self):
         return np.zeros((1, self.batch))
 
-    def advance(self, n):
+    def advance(self, n, is_late=None):
         self.lengths.append(n)
         ks = np.arange(self.done, self.done + n)
         squared = self.squared[np.minimum(ks, len(self.squared) - 1)]

@@ -65,7 +65,7 @@ class Playback:
     def iterate(self):
         return np.arange(2.0 * self.batch).reshape(2, self.batch)
 
-    def advance(self, n):
+    def advance(self, n, is_late=None):
         rows = slice(self.done, self.done + n)
         squared = self.squared[rows]
         assert len(squared) > 0, "asked to go on beyond its end"

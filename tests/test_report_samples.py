@@ -135,9 +135,9 @@ def test_samples_of_a_quadratic_lower_level():
     found = {name: bounds("quadratic", "stocbio", name) for name in ("hv", "batches_hv", "gc_g")}
     assert [bound.kappa for bound, _ in found.values()] == [6, 5, 6]
     assert [printed.kappa for _, printed in found.values()] == [6, 6, 9]
-    text = report.write_table(samples("bsa", problem="quadratic"), "md")
+    text = report.write_table(samples("bsa", lower_level="quadratic"), "md")
     assert "The lower level is quadratic" not in text
-    text = report.write_table(samples("stocbio", problem="quadratic"), "md")
+    text = report.write_table(samples("stocbio", lower_level="quadratic"), "md")
     assert "The lower level is quadratic" in text
 
 

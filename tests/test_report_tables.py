@@ -98,7 +98,7 @@ def test_a_censored_cell_enters_no_mean_and_is_counted():
 
 
 def test_a_quadratic_lower_level_is_judged_by_its_own_bound():
-    df = frame("aid_bio", problem="quadratic", shift=(-1.0, 0.0))
+    df = frame("aid_bio", problem="any", lower_level="quadratic", shift=(-1.0, 0.0))
     cells = markdown_row(df, "AID-BiO")
     assert cells[1].startswith("O(κ^3 / ε)<br>O(κ^2 / ε)†<br>κ^2.00")
     assert cells[1].endswith("**matches bound**")

@@ -101,3 +101,15 @@ def test_the_error_is_that_of_the_vector():
     above_end = found.smallest - values[0]
     assert 1e-13 < above_end < 0.5 * (values[1] - values[0])
     assert found.smallest_error**2 >= above_end * (values[1] - found.smallest)
+
+
+@pytest.mark.parametrize("dim", [2, 60])
+def test_what_has_no_condition_number(dim):
+    made = bl.problem_from_functions(
+        lambda x, y: y.sum(),
+        lambda x, y: (y[1:] ** 4).sum() - y[0] ** 2,
+        *(1, dim, bl.Constants(L=1.0, mu=1.0, M=1.0)),
+    )
+    assert spectrum(made, np.zeros(1), np.arange(1.0, dim + 1)).kappa == np.inf
+    with pytest.raises(InputError, match="a product is not finite"):
+        spectrum(made, np.zeros(1), np.full(dim, np.nan))

@@ -74,7 +74,7 @@ def _fit_one(group: Group, solver: str, quantity: str, model: str) -> Fitted:
     from bilevel_core.fit import fit
     from bilevel_core.report.entries import bounds, measurable
 
-    bound = bounds(group.problem, solver, quantity)[0]
+    bound = bounds(group.lower_level, solver, quantity)[0]
     rows = group.of(solver)
     if (rows.loc[rows["status"] == "ok", quantity] == 0).all():
         return Fitted(group, solver, quantity, None, bound, "zero calls")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -18,6 +21,30 @@ class Chunk(NamedTuple):
     squared: np.ndarray  # (n, B): ||grad Phi(x)||^2 at the iterate before each step
     ledgers: np.ndarray  # (n + 1, B, 2, slots): the ledger before the first step and after each
     moved: np.ndarray  # (B,): whether x changed at all
+    unknown: Mapping[int, str] = MappingProxyType({})  # why the first NaN of an instance is there
+
+
+def in_time(
+    n: int,
+    is_late: Callable[[], bool],
+    spent: float,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Iterator[int]:
+    """0 .. n - 1, what to evaluate next, cut short where that is late.
+
+    The first is always there, and so are those that take no longer than `spent`, the seconds of the
+    steps before: those must not have been for nothing.
+    """
+    started = clock()
+    for i in range(n):
+        if i and is_late() and clock() - started > spent:
+            return
+        yield i
+
+
+def never() -> bool:
+    """A run without a limit of time is never late."""
+    return False
 
 
 def steps_in_chunk(p: int, batch: int, counts: int) -> int:
@@ -51,10 +78,11 @@ class Session(Protocol):
         """The current x, (p, B)."""
         ...
 
-    def advance(self, n: int) -> Chunk:
+    def advance(self, n: int, is_late: Callable[[], bool] = never) -> Chunk:
         """Run up to n outer steps, at least one.
 
-        Fewer where every instance has left the finite numbers, or where more would not fit into a
-        chunk.
+        Fewer where every instance has left the finite numbers, where more would not fit into a
+        chunk, or where `is_late`, asked between steps and evaluations, becomes true; what is then
+        left out is lost, so that nobody may go on.
         """
         ...

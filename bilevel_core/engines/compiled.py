@@ -16,7 +16,7 @@ from bilevel_core import reference
 from bilevel_core.engines import kernels
 from bilevel_core.engines.alignment import aligned_copy, aligned_data, aligned_empty
 from bilevel_core.engines.arena import empty_arena, open_arena
-from bilevel_core.engines.chunk import Chunk
+from bilevel_core.engines.chunk import Chunk, in_time, never
 from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
 from bilevel_core.engines.specialisation import code_for, specialise, specialise_solver
 from bilevel_core.jacobian_sums import functions_of
@@ -144,23 +144,28 @@ class CompiledSession:
         """The current x, (p, 1)."""
         return np.array(self._state.x)[:, None]
 
-    def advance(self, n: int) -> Chunk:
-        """Run up to n outer steps and evaluate the iterates they started from."""
+    def advance(self, n: int, is_late: Callable[[], bool] = never) -> Chunk:
+        """Run up to n outer steps and evaluate the iterates they started from, while in time."""
         before = self._oracle.ledger.copy()
         started = time.perf_counter()
         positions, ledgers = self._run(n)
-        self.seconds += time.perf_counter() - started
+        spent = time.perf_counter() - started
+        self.seconds += spent
+        unknown = ""
         with np.errstate(all="ignore"):
             if self._reference is None:
                 gradients = self._problem.grad_phi(positions.T)
                 squared = (gradients * gradients).sum(0)
+                # A closed form may come to a number where x is none.
+                squared[~np.isfinite(positions).all(axis=1)] = np.nan
             else:
-                squared = self._reference.squared_norms(positions)
+                squared, unknown = self._reference.squared_norms(positions, is_late, spent)
         moved = bool((positions != positions[0]).any() or (self._state.x != positions[0]).any())
         return Chunk(
             squared=squared[:, None],
-            ledgers=np.concatenate([before[None], ledgers])[:, None],
+            ledgers=np.concatenate([before[None], ledgers[: len(squared)]])[:, None],
             moved=np.array([moved]),
+            unknown={0: unknown} if unknown else {},
         )
 
 
@@ -168,15 +173,28 @@ class _NumericalReference:
     """||grad Phi||^2 for a family without closed forms, warm-started along the run."""
 
     def __init__(self, problem: Problem, data: Any, family: list[Callable[..., Any]]) -> None:
-        self._evaluate = specialise(reference.squared_norms, [reference.squared_norms, *family])
+        self._evaluate = specialise(reference.squared_norm, [reference.squared_norm, *family])
+        self._problem = problem
         self._oracle = new_oracle(problem, data)
-        self._settings = reference.settings(problem, reference.TOLERANCE_ALONG_A_RUN)
+        limits = reference.settings(problem, reference.TOLERANCE_ALONG_A_RUN)
+        self._settings = *limits, reference.rounding_of(problem)
         self._y, self._v = problem.y0.copy(), np.zeros_like(problem.y0)
 
-    def squared_norms(self, positions: np.ndarray) -> np.ndarray:
-        out = np.full(positions.shape[0], np.nan)
-        finite = int(np.isfinite(positions).all(axis=1).sum())
-        self._y, self._v = self._evaluate(
-            self._oracle, positions[:finite], self._y, self._v, *self._settings, out
-        )
-        return out
+    def squared_norms(
+        self, positions: np.ndarray, is_late: Callable[[], bool], spent: float
+    ) -> tuple[np.ndarray, str]:
+        """||grad Phi||^2 at positions (n, p), up to the first NaN, and why that one is unknown."""
+        squared: list[float] = []
+        for i in in_time(len(positions), is_late, spent):
+            x = positions[i]
+            if not np.isfinite(x).all():
+                return np.array([*squared, np.nan]), ""
+            value, self._y, self._v = self._evaluate(
+                self._oracle, x, self._y, self._v, *self._settings
+            )
+            squared.append(value)
+            if np.isnan(value):
+                return np.array(squared), reference.why_unknown_along_a_run(
+                    self._problem, x, self._y
+                )
+        return np.array(squared), ""

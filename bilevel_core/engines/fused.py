@@ -7,7 +7,7 @@ a step touches stays in the nearest cache.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numba.core.errors import NumbaError
 from bilevel_core.arrays import dot
 from bilevel_core.engines.alignment import aligned_copy, aligned_empty, moved
 from bilevel_core.engines.arena import empty_arena, open_arena
-from bilevel_core.engines.chunk import Chunk, shared_by_all, steps_in_chunk
+from bilevel_core.engines.chunk import Chunk, never, shared_by_all, steps_in_chunk
 from bilevel_core.engines.compiled import copied, plain_data
 from bilevel_core.engines.kernels import solver_step
 from bilevel_core.engines.lending import known_shapes, lend, make_room, owned, settle
@@ -164,7 +164,7 @@ class FusedSession:
         """The current x, (p, B)."""
         return np.concatenate([tile.state.x for tile in self._tiles], axis=1)[:, : self.batch]
 
-    def advance(self, n: int) -> Chunk:
+    def advance(self, n: int, is_late: Callable[[], bool] = never) -> Chunk:
         """Run up to n outer steps and evaluate the iterates they started from."""
         n = min(n, steps_in_chunk(self._problem.dim_x, self.batch, 0))
         before = self.iterate()
@@ -194,5 +194,6 @@ class FusedSession:
         with np.errstate(all="ignore"):
             for i, x in enumerate(positions):
                 forms.grad_phi(data, x, gradient)
-                out[i] = dot(gradient, gradient)
+                # A closed form may come to a number where x is none: then 0 x is NaN.
+                out[i] = dot(gradient, gradient) + 0.0 * x.sum(0)
         return out

@@ -146,21 +146,24 @@ def _judge(
     tracks: Sequence[Track],
     columns: Columns,
     part: Part,
-    moved: np.ndarray,
+    chunk: Chunk,
     eps: Sequence[float],
     criterion: str,
 ) -> None:
-    """End the instances that have left the finite numbers, reached every eps, or do not move."""
+    """End the instances that reached every eps, have left the finite numbers, or do not move."""
     b, n, last = part.instances, len(part.values["first"]), part.values["first"][-1]
-    diverged = part.lengths < n
-    arrived = ~diverged & (columns.reached[criterion][b] == len(eps))
-    columns.still[b] = np.where(moved[b], 0, columns.still[b] + n)
+    # What comes after the last eps was reached is the same run in longer chunks: it says nothing.
+    arrived = columns.reached[criterion][b] == len(eps)
+    diverged = ~arrived & (part.lengths < n)
+    columns.still[b] = np.where(chunk.moved[b], 0, columns.still[b] + n)
     resting = columns.still[b] >= max(STALLED_AFTER, STALLED_SHARE * (part.first + n))
     stalled = ~diverged & ~arrived & resting & (last > eps[-1])
     for column in np.flatnonzero(diverged).tolist():
         outer = part.first + part.lengths[column]
-        reason = f"grad Phi is not finite after {outer} outer steps"
-        _end(tracks[b[column]], part, column, "diverged", reason)
+        unknown = chunk.unknown.get(int(b[column]))
+        status = "failed" if unknown else "diverged"
+        reason = unknown or f"grad Phi is not finite after {outer} outer steps"
+        _end(tracks[b[column]], part, column, status, reason)
     for column in np.flatnonzero(arrived).tolist():
         _end(tracks[b[column]], part, column, "ok", "every eps reached")
     for column in np.flatnonzero(stalled).tolist():
@@ -182,7 +185,8 @@ def drive(
     """Run a session until every instance has reached every eps, or its budget, or has diverged.
 
     eps: decreasing; criterion: the one that decides when to stop.  max_seconds bounds the whole
-    pass, evaluation included.
+    pass, evaluation included; progress, which may end the run, is called after each chunk and
+    between the evaluations of slow ones.
     """
     batch = session.batch
     tracks = [Track() for _ in range(batch)]
@@ -193,19 +197,27 @@ def drive(
         running=np.ones(batch, bool),
     )
     started, done, reason, part = clock(), 0, "", None
+
+    def is_over() -> bool:
+        return max_seconds is not None and clock() - started > max_seconds
+
+    def is_late() -> bool:
+        progress(done)
+        return is_over()
+
     while columns.running.any():
         n = min(max_outer - done, max(SHORTEST, min(LONGEST, done // 8)))
         if n <= 0:
             reason = f"max_outer = {max_outer} reached"
             break
-        if max_seconds is not None and clock() - started > max_seconds:
-            reason = f"max_seconds = {max_seconds:g} reached"
+        if is_over():
+            reason = f"max_seconds = {max_seconds or 0.0:g} reached"
             break
-        chunk = session.advance(n)
+        chunk = session.advance(n, is_late)
         part = _part(columns, chunk, done)
         _record_hits(tracks, columns, part, eps)
         _record_points(tracks, part)
-        _judge(tracks, columns, part, chunk.moved, eps, criterion)
+        _judge(tracks, columns, part, chunk, eps, criterion)
         done += len(chunk.squared)
         progress(done)
     _stop(tracks, part, reason)

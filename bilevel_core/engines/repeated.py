@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bilevel_core.engines.chunk import Chunk, Session, is_shared, shared_by_all
+from bilevel_core.engines.chunk import Chunk, Session, is_shared, never, shared_by_all
 
 
 class RepeatedSession:
@@ -30,7 +30,7 @@ class RepeatedSession:
         """The current x of every repetition, (p, B R)."""
         return np.concatenate([session.iterate() for session in self._sessions], axis=1)
 
-    def advance(self, n: int) -> Chunk:
+    def advance(self, n: int, is_late: Callable[[], bool] = never) -> Chunk:
         """Run up to n outer steps of every repetition; as many as all of them made.
 
         The mean is not finite where one repetition's is not, nor where one stopped before others.
@@ -38,19 +38,33 @@ class RepeatedSession:
         Raises:
             OverflowError: a count has left the whole numbers.
         """
-        chunks = [session.advance(n) for session in self._sessions]
+        chunks = [session.advance(n, is_late) for session in self._sessions]
         done = min(len(chunk.squared) for chunk in chunks)
         squared = np.concatenate([chunk.squared[:done] for chunk in chunks], axis=1)
         moved = np.concatenate([chunk.moved for chunk in chunks])
         groups = (self.batch, self._repetitions)
         with np.errstate(over="ignore", invalid="ignore"):
             mean = squared.reshape(done, *groups).mean(axis=2)
-        if any(len(chunk.squared) > done for chunk in chunks):
-            # Only one that has left the finite numbers stops; the others are now ahead of it.
-            mean[-1] = np.nan
         any_moved = moved.reshape(groups).any(axis=1)
         ledgers = _mean_ledgers([chunk.ledgers[: done + 1] for chunk in chunks], groups)
-        return Chunk(mean, ledgers, np.asarray(any_moved))
+        if any(len(chunk.squared) > done for chunk in chunks) and not is_late():
+            # Only one that has left the finite numbers stops; the others are now ahead of it.
+            mean[-1] = np.nan
+        unknown = _reasons(chunks, squared.reshape(done, *groups))
+        return Chunk(mean, ledgers, np.asarray(any_moved), unknown)
+
+
+def _reasons(chunks: list[Chunk], squared: np.ndarray) -> dict[int, str]:
+    """Why the first NaN of each mean is there, by instance; squared: (n, instances, R)."""
+    own = [chunk.unknown.get(b, "") for chunk in chunks for b in range(chunk.squared.shape[1])]
+    repetitions = squared.shape[2]
+    reasons: dict[int, str] = {}
+    for b in np.flatnonzero(np.isnan(squared).any(axis=(0, 2))).tolist():
+        bad = np.isnan(squared[:, b])
+        at_first = bad[np.argmax(bad.any(axis=1))]
+        told = [own[b * repetitions + i] for i in np.flatnonzero(at_first)]
+        reasons |= {b: told[0]} if all(told) else {}
+    return reasons
 
 
 def _mean_ledgers(own: list[np.ndarray], groups: tuple[int, int]) -> np.ndarray:

@@ -8,6 +8,7 @@ from the CPU's by the draw, not in law, and steps that allow it are replayed (`c
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -16,10 +17,10 @@ import numpy as np
 import torch
 
 from bilevel_core import reference
-from bilevel_core.arrays import dot
+from bilevel_core.arrays import dot, where
 from bilevel_core.autograd import Graph
 from bilevel_core.engines.captured import Recorder, Recording, record_graph, record_step, trial
-from bilevel_core.engines.chunk import Chunk, shared_by_all, steps_in_chunk
+from bilevel_core.engines.chunk import Chunk, in_time, never, shared_by_all, steps_in_chunk
 from bilevel_core.engines.device_streams import open_on_device
 from bilevel_core.errors import InputError
 from bilevel_core.oracle import SLOTS, Oracle, make_work
@@ -130,12 +131,13 @@ class TorchSession:
         self.batch = len(problems)
         self.seconds = 0.0
         self._device = check_device(device)
-        self._problem = problems[0]
+        self._problems = list(problems)
         self._solver, self._params = solver, params
         self._data = stack_data([problem.data for problem in problems], self._device)
         x0, y0 = (self._columns([getattr(p, name) for p in problems]) for name in ("x0", "y0"))
         self._state = solver.init(x0, y0)
         self._y, self._v = y0.clone(), torch.zeros_like(y0)
+        self._lost = torch.zeros(self.batch, dtype=torch.bool, device=self._device)
         self._oracle = self._new_oracle()
         if noise_seeds is not None:
             opened = streams or OPEN_STREAMS[self._device.type]
@@ -165,34 +167,49 @@ class TorchSession:
         """The current x, (p, B)."""
         return self._state.x.detach().cpu().numpy().copy()
 
-    def advance(self, n: int) -> Chunk:
-        """Run up to n outer steps, as many as fit into a chunk, and evaluate their iterates."""
+    def advance(self, n: int, is_late: Callable[[], bool] = never) -> Chunk:
+        """Run up to n outer steps, as many as fit into a chunk, and evaluate their iterates.
+
+        Fewer of either where that is late.
+        """
         # Until a step was seen, it may charge instances apart.
         counts = 2 * len(SLOTS) if self._restricts or not self._done else 0
         n = min(n, steps_in_chunk(self._state.x.shape[0], self.batch, counts))
         self._synchronise()
         started = time.perf_counter()
-        walk = self.walk(n)
+        walk = self.walk(n, is_late)
         self._synchronise()
-        self.seconds += time.perf_counter() - started
+        spent = time.perf_counter() - started
+        self.seconds += spent
         with torch.no_grad():
             path = walk.positions
             moved = (path != path[0]).any(0).any(0) | (self._state.x != path[0]).any(0)
+            if self._problems[0].closed_forms is None:
+                squared, unknown = self._numerical(path, is_late, spent)
+            else:
+                squared, unknown = self._closed(path), {}
             return Chunk(
-                squared=self._squared_norms(path).cpu().numpy(),
-                ledgers=self._ledgers(walk),
+                squared=squared.cpu().numpy(),
+                ledgers=self._ledgers(walk)[: len(squared) + 1],
                 moved=moved.cpu().numpy(),
+                unknown=unknown,
             )
 
     @torch.no_grad()
-    def walk(self, n: int) -> Walk:
-        """Run n outer steps without waiting for the device, but for looks of `looking`."""
+    def walk(self, n: int, is_late: Callable[[], bool] = never) -> Walk:
+        """Run n outer steps without waiting for the device, but for looks of `looking`.
+
+        Fewer, but at least one, where that is late.
+        """
         oracle = self._oracle
         positions = torch.empty((n, *self._state.x.shape), dtype=torch.float64, device=self._device)
         ledger = np.empty((n + 1, 2, len(SLOTS)), np.int64)
         ledger[0] = oracle.ledger
         restricted = [oracle.restricted.clone()]
         for i in range(n):
+            if i and is_late():
+                positions, ledger = positions[:i], ledger[: i + 1]
+                break
             positions[i].copy_(self._state.x)  # a step may write over its x
             restricts = self._step()
             ledger[i + 1] = oracle.ledger
@@ -235,17 +252,39 @@ class TorchSession:
             ledgers[i] = walk.ledger[i] + np.moveaxis(own, -1, 0)
         return ledgers
 
-    def _squared_norms(self, path: torch.Tensor) -> torch.Tensor:
+    def _closed(self, path: torch.Tensor) -> torch.Tensor:
         out = torch.empty((path.shape[0], self.batch), dtype=torch.float64, device=self._device)
-        forms = self._problem.closed_forms
-        if forms is None:
-            limits = reference.settings(self._problem, reference.TOLERANCE_ALONG_A_RUN)
-            self._y, self._v = reference.squared_norms(
-                self._new_oracle(), path, self._y, self._v, *limits, out
-            )
-            return out
+        forms = self._problems[0].closed_forms
+        assert forms is not None
         gradient = torch.empty_like(path[0])
         for i in range(path.shape[0]):
             forms.grad_phi(self._data, path[i], gradient)
-            out[i] = dot(gradient, gradient)
+            # A closed form may come to a number where x is none: then 0 x is NaN.
+            out[i] = dot(gradient, gradient) + 0.0 * path[i].sum(0)
         return out
+
+    def _numerical(
+        self, path: torch.Tensor, is_late: Callable[[], bool], spent: float
+    ) -> tuple[torch.Tensor, dict[int, str]]:
+        """||grad Phi||^2 along a path (n, p, B); where an instance has no number, it ends."""
+        first = self._problems[0]
+        tolerance, most = reference.settings(first, reference.TOLERANCE_ALONG_A_RUN)
+        rounding = reference.rounding_of(first)
+        oracle, rows = self._new_oracle(), []
+        unknown: dict[int, str] = {}
+        for i in in_time(len(path), is_late, spent):
+            # What is lost already must not take the time of the others.
+            wanted = where(self._lost, math.inf, tolerance) if bool(self._lost.any()) else tolerance
+            squared, self._y, self._v = reference.squared_norm(
+                oracle, path[i], self._y, self._v, wanted, most, rounding
+            )
+            lost = torch.isnan(squared) & ~self._lost
+            for b in torch.nonzero(lost).ravel().tolist():
+                point = (path[i][:, b].cpu().numpy(), self._y[:, b].cpu().numpy())
+                reason = reference.why_unknown_along_a_run(self._problems[b], *point)
+                unknown |= {b: reason} if reason else {}
+            self._lost |= lost
+            rows.append(where(self._lost, math.nan, squared))
+            if bool(self._lost.all()):
+                break
+        return torch.stack(rows), unknown

@@ -25,9 +25,6 @@ NO_BOUND = "no bound"
 TOO_LITTLE = "not enough data"
 NOT_ASYMPTOTIC = "not asymptotic"
 
-QUADRATIC = "quadratic"
-"""The problem whose lower level is quadratic (rho = tau = 0): theorems give smaller exponents."""
-
 
 class Entry(NamedTuple):
     """One solver and one quantity of a group.
@@ -74,7 +71,7 @@ def entry(group: Group, solver: str, quantity: str) -> Entry:
     statuses = dict(Counter(rows["status"].astype(str)).most_common())
     cells = cell_statuses(rows)
     infeasible = int((cells == INFEASIBLE).sum())
-    bound, printed = bounds(group.problem, solver, quantity)
+    bound, printed = bounds(group.lower_level, solver, quantity)
     fit, (verdict, reason, factor) = _measure(rows, quantity, bound)
     if verdict == TOO_LITTLE and infeasible:
         reason += f"; {infeasible} more cells are infeasible"
@@ -95,17 +92,16 @@ def entry(group: Group, solver: str, quantity: str) -> Entry:
     )
 
 
-def bounds(problem: str, solver: str, quantity: str) -> tuple[Bound | None, Bound | None]:
-    """The bound that holds for a problem, and the printed one where it is another.
+def bounds(lower_level: str, solver: str, quantity: str) -> tuple[Bound | None, Bound | None]:
+    """The bound that holds for a lower level, and the printed one where it is another.
 
     Another holds where the printed one does not follow from the prescribed parameters, and for a
-    quadratic lower level.
+    quadratic lower level, where theorems give smaller exponents.
     """
     from bilevel_core import paper
 
     printed = paper.bound(solver, quantity)
-    levels = (QUADRATIC, "general") if problem == QUADRATIC else ("general",)
-    for level in levels:
+    for level in dict.fromkeys((lower_level, "general")):
         for holds in (paper.derived_bound, paper.bound):
             found = holds(solver, quantity, level)
             if found is not None:

@@ -82,6 +82,12 @@ class Group(NamedTuple):
         return ledger(self.options)
 
     @property
+    def lower_level(self) -> str:
+        """Give "quadratic" where every row says so, else "general", which holds for all."""
+        levels = set(self.rows.get("lower_level", ()))
+        return "quadratic" if levels == {"quadratic"} else "general"
+
+    @property
     def solvers(self) -> tuple[str, ...]:
         """Names of the solvers, in the order of the paper's table."""
         return solver_order(self.rows["solver"])

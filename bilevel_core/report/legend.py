@@ -87,7 +87,7 @@ def legend(group: Group, found: list[Entry], notation: Notation) -> list[str]:
         lines.append("κ is held: only the exponent of 1/ε is measured and judged.")
     if any(bound.derived for e in found for bound in (e.bound, e.printed) if bound is not None):
         lines.append("† derived from the theorem's parameters, not printed in the paper's table.")
-    if any(_is_quadratic(entry) for entry in found):
+    if group.lower_level == "quadratic" and any(_is_smaller(entry) for entry in found):
         lines.append(
             "The lower level is quadratic (ρ = τ = 0), where the theorems give smaller exponents: "
             "of two bounds the first is the general one, the second the derived one for this case, "
@@ -110,10 +110,10 @@ def legend(group: Group, found: list[Entry], notation: Notation) -> list[str]:
     ]
 
 
-def _is_quadratic(entry: Entry) -> bool:
+def _is_smaller(entry: Entry) -> bool:
     from bilevel_core import paper
 
-    smaller = paper.bound(entry.solver, entry.quantity, measured.QUADRATIC)
+    smaller = paper.bound(entry.solver, entry.quantity, "quadratic")
     return entry.printed is not None and entry.bound == smaller
 
 

@@ -42,6 +42,7 @@ def _lines(group: Group) -> list[dict[str, Any]]:
             "policy": group.policy,
             "overrides": json.dumps(group.overrides, sort_keys=True),
             "criterion": group.criterion,
+            "lower_level": group.lower_level,
             **_line(entry),
             **_collapse(collapses[entry.solver] if entry.quantity == "outer" else None),
             "ledger": group.ledger,

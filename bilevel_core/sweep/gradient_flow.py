@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bilevel_core.errors import InputError
 from bilevel_core.problem import Problem
 
 EVALUATIONS, NUMERICAL = 100, 40
@@ -48,7 +49,7 @@ def _followed(
 ) -> dict[float, float]:
     """T of those eps (decreasing) that explicit steps of adapted length reach."""
     x = problem.x0
-    gradient = problem.grad_phi(x)
+    gradient = _grad_phi(problem, x)
     squared = float(gradient @ gradient)
     reached = {level: 0.0 for level in eps if squared <= level}
     time, total, length = 0.0, 0.0, 1.0 / problem.constants.L_Phi
@@ -56,7 +57,7 @@ def _followed(
         if len(reached) == len(eps):
             break
         trial = x - length * gradient
-        trial_gradient = problem.grad_phi(trial)
+        trial_gradient = _grad_phi(problem, trial)
         trial_squared = float(trial_gradient @ trial_gradient)
         if not LEAST * squared <= trial_squared <= MOST * squared:
             length *= 0.5
@@ -69,3 +70,11 @@ def _followed(
             length *= 2.0
         x, gradient, squared = trial, trial_gradient, trial_squared
     return reached
+
+
+def _grad_phi(problem: Problem, x: np.ndarray) -> np.ndarray:
+    """NaN where y*(x) is not found: a step there is not taken."""
+    try:
+        return problem.grad_phi(x)
+    except InputError:
+        return np.full_like(x, np.nan)

@@ -62,7 +62,7 @@ class Prepared:
     def iterate(self):
         return np.zeros((1, self.batch))
 
-    def advance(self, n):
+    def advance(self, n, is_late=None):
         n = min(n, LONGEST)
         return Chunk(self._squared[:n], self._ledgers[: n + 1], np.ones(self.batch, bool))
 
