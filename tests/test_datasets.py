@@ -8,7 +8,16 @@ import urllib.error
 
 import numpy as np
 import pytest
-from tiny_data import CLASSES, POSTS, digits, idx, posts, write_digits, write_newsgroups
+from tiny_data import (
+    CLASSES,
+    POSTS,
+    digits,
+    idx,
+    posts,
+    write_digits,
+    write_newsgroups,
+    write_sizes,
+)
 
 from bilevel_core.errors import InputError
 from problems.datasets import download, home, mnist, newsgroups
@@ -142,6 +151,9 @@ def test_what_is_missing_is_downloaded_once(nowhere, monkeypatch):
         for file in mnist.FILES["mnist"]
     )
     monkeypatch.setattr(mnist, "FILES", {"mnist": published})
+    folder = nowhere / ".cache/bilevel-bench/mnist"
+    folder.mkdir(parents=True)
+    write_sizes(folder, mnist={"train": 60, "test": 20})
     asked = []
 
     def opener(url, timeout):
@@ -298,3 +310,46 @@ def test_the_real_posts(real_data):
     assert (found.train.nnz, found.test.nnz) == (1_787_565, 1_107_956)
     lengths = np.sqrt(np.asarray(found.train.multiply(found.train).sum(axis=1)))
     np.testing.assert_allclose(lengths, 1.0, rtol=1e-12)
+
+
+def test_a_subset_states_its_sizes(tmp_path):
+    write_digits(tmp_path / "mnist")
+    (tmp_path / "mnist" / "sizes.json").unlink()
+    with pytest.raises(InputError, match="found 60 train, expected 60000 of mnist; a subset"):
+        mnist.load(tmp_path)
+    write_newsgroups(tmp_path)
+    (tmp_path / "sizes.json").unlink()
+    with pytest.raises(InputError, match="found 26 train, expected 11314 of newsgroups"):
+        newsgroups.load(tmp_path)
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_names_with_a_dot_and_foreign_files_are_read(tmp_path, packed):
+    write_digits(tmp_path / "mnist" / "mnist", packed)
+    for path in list((tmp_path / "mnist" / "mnist").glob("*-ubyte*")):
+        path.rename(path.with_name(path.name.replace("-idx", ".idx")))
+        path.with_name(f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    assert len(mnist.load(tmp_path).train_images) == 60
+
+
+def test_a_gzip_bomb_ends_at_the_size_of_the_set(tmp_path):
+    write_digits(tmp_path / "mnist")
+    size = mnist.FILES["mnist"][1].size
+    with gzip.open(tmp_path / "mnist" / f"{LABELS}.gz", "wb", 9) as file:
+        for _ in range(200):
+            file.write(bytes(10**6))
+    with pytest.raises(InputError, match=f"holds more than the {size} bytes"):
+        mnist.load(tmp_path)
+
+
+def test_posts_whose_counts_are_not_of_norm_one_are_refused(tmp_path, monkeypatch):
+    write_newsgroups(tmp_path)
+    fetched = newsgroups._fetch
+
+    def longer(*arguments):
+        matrix, labels = fetched(*arguments)
+        return 3.0 * matrix, labels
+
+    monkeypatch.setattr(newsgroups, "_fetch", longer)
+    with pytest.raises(InputError, match="a post whose counts have norm 3; expected 1"):
+        newsgroups.load(tmp_path)

@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import json
 import pickle
 import struct
 
@@ -35,10 +36,17 @@ def digits(seed=0):
     return files
 
 
+def write_sizes(folder, **sizes):
+    """What a subset states of its own sizes."""
+    (folder / "sizes.json").write_text(json.dumps(sizes))
+
+
 def write_digits(folder, packed=True, seed=0):
     """The four files, in gzip or plain; their arrays by name."""
     folder.mkdir(parents=True, exist_ok=True)
     files = digits(seed)
+    sizes = {"train": DIGITS["train"], "test": DIGITS["t10k"]}
+    write_sizes(folder, mnist=sizes, fashion_mnist=sizes)
     for name, array in files.items():
         if packed:
             (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array), mtime=0))
@@ -67,6 +75,7 @@ def write_newsgroups(folder, seed=0):
 
     folder.mkdir(parents=True, exist_ok=True)
     sets, cache, matrices = posts(seed), {}, []
+    write_sizes(folder, newsgroups=POSTS | {"classes": CLASSES})
     for part, (counts, labels) in sets.items():
         cache[part] = Bunch(
             data=[" ".join(np.repeat(WORDS, row)) for row in counts],

@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 from PIL import Image, ImageDraw
+from tiny_data import write_sizes
 
 DRAWINGS = 4
 ALPHABETS = {
@@ -46,9 +47,20 @@ def entries(alphabets, drawings=DRAWINGS):
     }
 
 
+def sizes_of(alphabets, drawings=DRAWINGS):
+    """What an archive of these alphabets states of its sizes."""
+    characters = sum(alphabets.values())
+    return {
+        "alphabets": len(alphabets),
+        "characters": characters,
+        "drawings": characters * drawings,
+    }
+
+
 def write_omniglot(folder, packed=True):
     """Both small archives, as zips or unpacked."""
     folder.mkdir(parents=True, exist_ok=True)
+    write_sizes(folder, **{part: sizes_of(alphabets) for part, alphabets in ALPHABETS.items()})
     for part, alphabets in ALPHABETS.items():
         if packed:
             write_zip(folder / f"{part}.zip", part, entries(alphabets))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, one_line
 
 VARIABLE = "BILEVEL_DATA"
 USUAL = ("scikit_learn_data", "data", ".keras/datasets", ".cache/bilevel-bench")
@@ -44,6 +44,17 @@ def missing(what: str, files: str, folder: Path, why: str) -> InputError:
     files: what has to lie in `folder`, in words.
     """
     return InputError(
-        f"no data {what!r}: put {files} into {str(folder)!r}, or into a folder of that name in "
-        f"${VARIABLE}; not downloaded: {why}"
+        f"no data {what!r}: put {files} into ${VARIABLE} or {str(folder)!r}; {looked_in()}; "
+        f"not downloaded: {one_line(why, 40)}"
     )
+
+
+def looked_in(home: Path | None = None) -> str:
+    """Which folders were searched, and what is in the first that exists."""
+    there = [path for path in candidates(home) if path.is_dir()]
+    if not there:
+        return "no folder of data exists"
+    names = sorted(path.name for path in there[0].iterdir())
+    found = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    others = f" and {len(there) - 1} more" if len(there) > 1 else ""
+    return f"looked in {one_line(str(there[0]), 60)!r}{others}, found {one_line(found, 60) or '-'}"

@@ -7,35 +7,41 @@ bytes, then the numbers by rows.  LeCun, Cortes and Burges, yann.lecun.com/exdb/
 from __future__ import annotations
 
 import gzip
+import io
 import math
 import struct
-import zlib
 from pathlib import Path
 
 import numpy as np
 
 from bilevel_core.errors import InputError
+from bilevel_core.reading import DECODER_ERRORS
 
 UNSIGNED_BYTES = 8
 GZIP = b"\x1f\x8b"
 
 
-def content(path: Path) -> bytes:
+def content(path: Path, most: int) -> bytes:
     """The bytes of an IDX file, unpacked where they are in gzip, whatever the file's name.
 
+    most: bytes that it may have.
+
     Raises:
-        InputError: the file cannot be read, or the archive is cut short or damaged.
+        InputError: the file cannot be read, is larger, or its archive is cut short or damaged.
     """
     try:
-        stored = path.read_bytes()
+        with path.open("rb") as file:
+            stored = file.read(most + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if not stored.startswith(GZIP):
-        return stored
-    try:
-        return gzip.decompress(stored)
-    except (EOFError, OSError, zlib.error) as error:
-        raise InputError(f"{path}: damaged gzip archive: {error}") from None
+    if stored.startswith(GZIP):
+        try:
+            stored = gzip.GzipFile(fileobj=io.BytesIO(stored)).read(most + 1)
+        except DECODER_ERRORS as error:
+            raise InputError(f"{path}: damaged gzip archive: {error}") from None
+    if len(stored) > most:
+        raise InputError(f"{path}: holds more than the {most} bytes of the whole set")
+    return stored
 
 
 def parse(path: Path, numbers: bytes, dimensions: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bilevel_core.errors import InputError, unknown_name
-from problems.datasets.home import VARIABLE
+from problems.datasets.home import VARIABLE, looked_in
 
 NAMES = ("omniglot", "omniglot_full", "miniimagenet", "fc100")
 SPLITS = ("train", "validation", "test")
@@ -44,8 +44,8 @@ def load(name: str, split: str, home: Path | None = None) -> ImageClasses:
 def absent(what: str, files: str, folder: str) -> InputError:
     """The one line on images that are nowhere: what they are, and where to put them."""
     return InputError(
-        f"no data {what!r}: put {files} into a folder {folder!r} of the folder that ${VARIABLE} "
-        "names; nothing stands in for it"
+        f"no data {what!r}: put {files} into a folder {folder!r} of ${VARIABLE}; {looked_in()}; "
+        "nothing stands in for it"
     )
 
 

@@ -1,13 +1,14 @@
 """MNIST and Fashion-MNIST: grey images of ten classes, from the IDX files that everyone has.
 
 A file of the official size has to be the official file: MD5 of the archive, as torchvision states
-it, or of the numbers in it, for archives that were packed anew.  Files of another size, such as
-a subset of one's own, are taken as they are; `Digits.checksum` tells them apart.
+it, or of the numbers in it, for archives that were packed anew.  Files of another size are refused
+unless a `sizes.json` beside them states it (`sizes`); `Digits.checksum` tells subsets apart.
 """
 
 from __future__ import annotations
 
 import functools
+import re
 import urllib.request
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 
 from bilevel_core.errors import InputError
 from problems.checks import choice
-from problems.datasets import idx
+from problems.datasets import idx, sizes
 from problems.datasets.download import Opener, fetch, md5
 from problems.datasets.home import candidates, missing, store
 
@@ -145,15 +146,18 @@ def _paths(home: Path | None, name: str) -> list[Path]:
     """The four files in the first folder that has all of them; none where there is no such."""
     for folder in candidates(home):
         for own in FOLDERS[name]:
-            found = [_path(folder / own, file.name) for file in FILES[name]]
-            if all(path is not None for path in found):
-                return [path for path in found if path is not None]
+            for place in (folder / own, folder / own / Path(own).name):
+                found = [_path(place, file.name) for file in FILES[name]]
+                if all(path is not None for path in found):
+                    return [path for path in found if path is not None]
     return []
 
 
 def _path(folder: Path, name: str) -> Path | None:
-    either = (folder / name, folder / f"{name}.gz")
-    return next((path for path in either if path.is_file()), None)
+    # Some have a dot where the published names have a dash, as in train-images.idx3-ubyte.
+    dotted = re.sub(r"-(?=idx\d)", ".", name)
+    four = (folder / f"{each}{end}" for each in (name, dotted) for end in ("", ".gz"))
+    return next((path for path in four if path.is_file()), None)
 
 
 def _download(home: Path | None, name: str, opener: Opener) -> list[Path]:
@@ -176,7 +180,7 @@ def _download(home: Path | None, name: str, opener: Opener) -> list[Path]:
 @functools.lru_cache(maxsize=2)
 def _read(name: str, stamps: tuple[tuple[Path, int, int], ...]) -> Digits:
     paths = [path for path, _, _ in stamps]
-    contents = [idx.content(path) for path in paths]
+    contents = [idx.content(path, file.size) for path, file in zip(paths, FILES[name], strict=True)]
     sums = [md5(content) for content in contents]
     arrays = []
     for file, path, content, found in zip(FILES[name], paths, contents, sums, strict=True):
@@ -187,9 +191,13 @@ def _read(name: str, stamps: tuple[tuple[Path, int, int], ...]) -> Digits:
                 f"{path}: has the size of the official file and other content: MD5 {found} "
                 f"unpacked, expected {file.numbers}"
             )
+    train = _set(paths[0], paths[1], arrays[0], arrays[1])
+    test = _set(paths[2], paths[3], arrays[2], arrays[3])
+    counted = {"train": len(arrays[0]), "test": len(arrays[2])}
+    sizes.check(name, paths[0].parent, paths[0].parent, counted)
     return Digits(
-        *_set(paths[0], paths[1], arrays[0], arrays[1]),
-        *_set(paths[2], paths[3], arrays[2], arrays[3]),
+        *train,
+        *test,
         checksum=md5("".join(sums).encode()),
     )
 

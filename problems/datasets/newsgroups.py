@@ -17,10 +17,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bilevel_core.errors import InputError
+from problems.datasets import sizes
 from problems.datasets.home import candidates, missing, store
 
 FOLDERS = ("scikit_learn_data", ".")
 """Of a folder of data; what is downloaded goes into the first."""
+ROUNDING = 1e-9
+"""Of the norm of a post's counts, which certified constants take for 1."""
 POSTS, COUNTS = "20news-bydate_py3.pkz", "20newsgroup_vectorized_py3.pkl"
 
 
@@ -82,6 +85,21 @@ def _read(folder: Path, stamps: tuple[tuple[int, int], ...]) -> Documents:
                 f"{folder}: {COUNTS} has counts of {matrix.shape[0]} posts and "
                 f"{matrix.shape[1]} words for the {len(own)} labels of {POSTS}"
             )
+    counted = {
+        "train": len(labels[0]),
+        "test": len(labels[1]),
+        "classes": len(np.unique(labels[0])),
+    }
+    sizes.check("newsgroups", folder, folder, counted)
+    for matrix in (train, test):
+        norms = np.sqrt(np.asarray(matrix.multiply(matrix).sum(1)).ravel())
+        if not (abs(norms - 1.0) <= ROUNDING).all():
+            furthest = norms[np.argmax(np.nan_to_num(abs(norms - 1.0), nan=np.inf))]
+            raise InputError(
+                f"{folder}: {COUNTS} has a post whose counts have norm {furthest:g}; expected 1"
+            )
+    if labels[0].min() < 0 or not 0 <= labels[1].min() <= labels[1].max() <= labels[0].max():
+        raise InputError(f"{folder}: {POSTS} has groups that are not among those of training")
     return Documents(
         train,
         labels[0],

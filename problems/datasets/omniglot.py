@@ -23,6 +23,8 @@ from typing import Any
 import numpy as np
 
 from bilevel_core.errors import InputError
+from bilevel_core.reading import DECODER_ERRORS
+from problems.datasets import sizes
 from problems.datasets.home import candidates
 from problems.datasets.images import ImageClasses, absent, stacked
 
@@ -30,7 +32,7 @@ SETS = {
     "omniglot": ("images_background_small1", "images_background_small2"),
     "omniglot_full": ("images_background", "images_evaluation"),
 }
-FOLDERS = ("omniglot", "omniglot-py", "")
+FOLDERS = ("omniglot", "omniglot/omniglot", "omniglot-py", "")
 DRAWN, SIDE = 105, 28
 LARGEST = 2**20
 """Bytes of a drawing's file; a usual one has 300."""
@@ -58,13 +60,31 @@ def load(name: str, split: str, home: Path | None) -> ImageClasses:
 
 
 def _find(part: str, name: str, home: Path | None) -> Path:
+    """The whole of an archive, unpacked or as a zip, in the first folder of data that has any."""
     for candidate in candidates(home):
-        for folder in FOLDERS:
-            for path in (candidate / folder / part, candidate / folder / f"{part}.zip"):
-                if path.is_dir() or path.is_file():
+        complaints = []
+        for own in (candidate / folder for folder in FOLDERS):
+            for path in (own / part, own / f"{part}.zip"):
+                if not (path.is_dir() or path.is_file()):
+                    continue
+                complaint = sizes.wrong(part, own, _counted(path))
+                if not complaint:
                     return path
+                complaints.append(f"{path}: {complaint}")
+        if complaints:
+            raise InputError(
+                f"{complaints[0]}; a subset of your own states its own in {sizes.FILE}"
+            )
     both = " and ".join(f"{each}.zip" for each in SETS[name])
     raise absent(name, f"{both} (github.com/brendenlake/omniglot)", "omniglot")
+
+
+def _counted(part: Path) -> dict[str, int]:
+    keys = [key for key, _ in _listed(part)]
+    alphabets = {alphabet for alphabet, _, _ in keys}
+    characters = {(alphabet, character) for alphabet, character, _ in keys}
+    drawings = len(set(keys))
+    return {"alphabets": len(alphabets), "characters": len(characters), "drawings": drawings}
 
 
 @functools.lru_cache(maxsize=2)
@@ -82,21 +102,44 @@ def _read(parts: tuple[tuple[Path, int], ...]) -> ImageClasses:
     return stacked(" and ".join(str(part) for part, _ in parts), by_character)
 
 
-def _drawings(part: Path) -> Iterator[tuple[tuple[str, str, str], bytes]]:
-    """((alphabet, character, file), its bytes) of every drawing."""
+Key = tuple[str, str, str]
+"""Alphabet, character and file of a drawing."""
+
+
+def _drawings(part: Path) -> Iterator[tuple[Key, bytes]]:
+    """Every drawing with its bytes."""
     if part.is_dir():
-        for path in part.glob("*/*/*.png"):
-            if path.stat().st_size <= LARGEST:
-                yield (path.parts[-3], path.parts[-2], path.parts[-1]), path.read_bytes()
+        for key, path in _listed(part):
+            with open(path, "rb") as file:
+                yield key, file.read(LARGEST)
         return
     try:
         with zipfile.ZipFile(part) as archive:
-            for entry in archive.infolist():
-                names = entry.filename.split("/")
-                if len(names) >= 3 and names[-1].endswith(".png") and entry.file_size <= LARGEST:
-                    yield (names[-3], names[-2], names[-1]), archive.read(entry)
-    except (zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError) as error:
+            for key, entry in _listed(part):
+                yield key, archive.read(entry)
+    except DECODER_ERRORS as error:
         raise InputError(f"{part}: not a readable zip: {error}") from error
+
+
+def _listed(part: Path) -> list[tuple[Key, str]]:
+    """Every drawing with its path or its name in the archive; what others left is passed over."""
+    try:
+        if part.is_dir():
+            files = [path for path in part.rglob("*.png") if path.is_file()]
+            named = [(path.as_posix(), path.stat().st_size) for path in files]
+        else:
+            with zipfile.ZipFile(part) as archive:
+                named = [(entry.filename, entry.file_size) for entry in archive.infolist()]
+    except DECODER_ERRORS as error:
+        raise InputError(f"{part}: not a readable zip: {error}") from error
+    found = []
+    for name, size in named:
+        parts = name.split("/")
+        # macOS puts a "._drawing.png" beside each drawing, and __MACOSX into archives.
+        is_drawing = len(parts) >= 3 and parts[-1].endswith(".png") and size <= LARGEST
+        if is_drawing and "__MACOSX" not in parts and not parts[-1].startswith("."):
+            found.append(((parts[-3], parts[-2], parts[-1]), name))
+    return found
 
 
 def _small(text: bytes, part: Path, name: str) -> np.ndarray:
@@ -111,9 +154,9 @@ def _small(text: bytes, part: Path, name: str) -> np.ndarray:
                 )
             grey = image.convert("L")
             small = grey.resize((SIDE, SIDE), image_module.Resampling.BOX)
-    except (OSError, SyntaxError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
+    except InputError:
+        raise
+    except (*DECODER_ERRORS, SyntaxError, image_module.DecompressionBombError) as error:
         raise InputError(f"{part}: {name} is not a PNG: {error}") from error
     return 255 - np.asarray(small, np.uint8)[..., None]
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bilevel_core.errors import InputError
-from problems.datasets import unpickle
+from problems.datasets import sizes, unpickle
 from problems.datasets.home import candidates
 from problems.datasets.images import ImageClasses, absent, stacked
 
@@ -58,7 +58,11 @@ def load(name: str, split: str, home: Path | None) -> ImageClasses:
             for file in files:
                 path = candidate / folder / file
                 if path.is_file():
-                    return _read(path, path.stat().st_mtime_ns, SIDES[name])
+                    found = _read(path, path.stat().st_mtime_ns, SIDES[name])
+                    count = found.images.shape[0] * found.images.shape[1]
+                    counted = {"classes": len(found.names), "images": count}
+                    sizes.check(f"{name} {split}", path.parent, path, counted)
+                    return found
     raise absent(f"{name}, {split} split", " or ".join(files), FOLDERS[name][0])
 
 

@@ -28,10 +28,13 @@ from bilevel_core.errors import InputError
 
 LARGEST = 2**32
 """Bytes of a file; the largest that is usual, miniImageNet's training images, has 0.8 of 10^9."""
+MOST_HELD = 16
+"""Values, those within others counted each time, for a byte of the file."""
 DEPTH = 8
 """Containers within containers."""
 _TYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|S[1-9]\d{0,3}|U[1-9]\d{0,3})")
 _CALLING = {"INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"}
+_GROWING = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
 _OUTSIDE = {"NEXT_BUFFER", "READONLY_BUFFER"}
 
 
@@ -52,7 +55,7 @@ def load(path: Path) -> Any:
         if not 0 < size <= LARGEST:
             raise RefusedError(f"it has {size} bytes; expected 1 to {LARGEST}")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            _look_through(view)
+            _look_through(view, MOST_HELD * size)
             view.seek(0)
             return _plain(_Reader(view).load(), {}, DEPTH)
     except RefusedError as error:
@@ -67,16 +70,56 @@ def _one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
 
 
-def _look_through(view: mmap.mmap) -> None:
-    """Read the operations without doing them."""
+def _look_through(view: mmap.mmap, most: int) -> None:
+    """Read the operations without doing them, and bound the size of what they would make.
+
+    A value counts with all that it holds, each time that it is held: a tuple of two tuples of two
+    tuples, and so on, is short in the file and without end for who hashes or prints it.
+    """
+    stack: list[list[int]] = []  # sizes of what would be on the unpickler's stack
+    memo: dict[int, list[int]] = {}
     for position, (operation, argument, _) in enumerate(pickletools.genops(view)):  # type: ignore[arg-type]
-        if operation.name in _CALLING:
-            raise RefusedError(f"it makes objects ({operation.name})")
-        if operation.name in _OUTSIDE:
-            raise RefusedError(f"it needs buffers from outside ({operation.name})")
-        if "PUT" in operation.name and not 0 <= int(argument or 0) <= position:
+        name = operation.name
+        if name in _CALLING:
+            raise RefusedError(f"it makes objects ({name})")
+        if name in _OUTSIDE:
+            raise RefusedError(f"it needs buffers from outside ({name})")
+        if "PUT" in name and not 0 <= int(argument or 0) <= position:
             # Room is made for the memo up to this number.
             raise RefusedError(f"memo {argument} at operation {position}")
+        if name == "MEMOIZE" or "PUT" in name:
+            memo[len(memo) if name == "MEMOIZE" else int(argument)] = stack[-1]
+        elif "GET" in name:
+            stack.append(memo[int(argument)])
+        elif name == "DUP":
+            stack.append(stack[-1])
+        elif name != "STOP":
+            _do(operation, stack, most)
+
+
+_MARK = [0]
+
+
+def _do(operation: Any, stack: list[list[int]], most: int) -> None:
+    """Take an operation's arguments from the stack, and put sizes of its results there."""
+    if operation.name == "MARK":
+        stack.append(_MARK)
+        return
+    needs = [each.name for each in operation.stack_before]
+    taken: list[list[int]] = []
+    if "mark" in needs:
+        while (top := stack.pop()) is not _MARK:
+            taken.append(top)
+        needs = needs[: needs.index("mark")]
+    taken += [stack.pop() for _ in needs]
+    size = 1 + sum(each[0] for each in taken)
+    if size > most:
+        raise RefusedError("values within values, more than its bytes can spell")
+    if operation.name in _GROWING:
+        taken[-1][0] = size
+        stack.append(taken[-1])
+    else:
+        stack.extend([size] for _ in operation.stack_after)
 
 
 class _Function:
@@ -106,16 +149,21 @@ class _Type:
     def __init__(self, code: Any, *_: Any) -> None:
         text = _text(code)
         if not isinstance(text, str) or not _TYPE.fullmatch(text):
-            raise RefusedError(f"numbers of type {str(text)[:40]!r}; expected plain ones")
+            raise RefusedError(f"numbers of type {_shown(text)}; expected plain ones")
         self.code = text
 
     def __setstate__(self, state: Any) -> None:
         # (version, byte order, subtype, names, fields, size, alignment, flags[, metadata])
-        if not isinstance(state, tuple) or len(state) < 8 or any(state[2:5]):
+        plain = (type(None), bool, int, tuple)
+        if (
+            not isinstance(state, tuple)
+            or len(state) < 8
+            or any(not isinstance(part, plain) or part for part in state[2:5])
+        ):
             raise RefusedError("numbers of a structured type")
         order = _text(state[1])
-        if order not in ("<", ">", "|", "="):
-            raise RefusedError(f"byte order {str(order)[:40]!r}")
+        if not isinstance(order, str) or order not in ("<", ">", "|", "="):
+            raise RefusedError(f"byte order {_shown(order)}")
         self.code = order + self.code.lstrip("<>|=")
 
 
@@ -144,12 +192,12 @@ def _array(raw: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
         or len(shape) > DEPTH
         or not all(type(length) is int and length >= 0 for length in shape)
     ):
-        raise RefusedError(f"an array of shape {str(shape)[:40]}")
+        raise RefusedError("an array whose shape is not a few lengths")
     dtype = np.dtype(kind.code)
     if math.prod(shape) * dtype.itemsize != len(raw):
         raise RefusedError(f"an array of shape {shape} and type {kind.code} in {len(raw)} bytes")
-    if order not in ("C", "F"):
-        raise RefusedError(f"an array in order {str(order)[:40]!r}")
+    if not isinstance(order, str) or order not in ("C", "F"):
+        raise RefusedError(f"an array in order {_shown(order)}")
     value = np.frombuffer(raw, dtype).reshape(shape, order=order)
     value.flags.writeable = False
     return value
@@ -172,7 +220,9 @@ def _scalar(kind: Any, raw: Any) -> Any:
 
 
 def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    if not isinstance(text, str) or _text(encoding) not in ("latin1", "latin-1"):
+    if not isinstance(text, str) or not isinstance(_text(encoding), str):
+        raise RefusedError("text that is encoded in no known way")
+    if _text(encoding) not in ("latin1", "latin-1"):
         raise RefusedError("text encoded in another way than bytes are")
     return text.encode("latin1")
 
@@ -216,6 +266,11 @@ class _Reader(pickle.Unpickler):
         if found is None:
             raise RefusedError(f"it names {f'{module}.{name}'[:80]!r}, which no array needs")
         return found
+
+
+def _shown(value: Any) -> str:
+    """A short text of what may be anything: of a container, only what it is."""
+    return repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def _text(value: Any) -> Any:
