@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import problems
+from bilevel_core import reference
 from bilevel_core.constants import Constants
 from bilevel_core.engines import ENGINES
 from bilevel_core.engines.chunk import Session
@@ -209,7 +210,7 @@ def _fingerprint(solver: Solver, problem: Problem) -> Fingerprint:
     roots += [solver.Params, solver.State, type(problem.data), Constants]
     roots += family_functions(problem.data)
     roots += sums_behind(solver.step, problem.data)
-    roots += problem.closed_forms or []
+    roots += problem.closed_forms or [reference.squared_norms]
     roots += problems.factories(problem.name) or [problem.data]
     if solver.is_random:
         roots += [*sampled_functions(problem.data), open_generators, RepeatedSession.advance]
