@@ -210,7 +210,7 @@ def _fingerprint(solver: Solver, problem: Problem) -> Fingerprint:
     roots += [solver.Params, solver.State, type(problem.data), Constants]
     roots += family_functions(problem.data)
     roots += sums_behind(solver.step, problem.data)
-    roots += problem.closed_forms or [reference.squared_norms]
+    roots += problem.closed_forms or [reference.squared_norm, reference.settings]
     roots += problems.factories(problem.name) or [problem.data]
     if solver.is_random:
         roots += [*sampled_functions(problem.data), open_generators, RepeatedSession.advance]

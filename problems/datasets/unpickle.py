@@ -88,9 +88,9 @@ def _look_through(view: mmap.mmap, most: int) -> None:
             # Room is made for the memo up to this number.
             raise RefusedError(f"memo {argument} at operation {position}")
         if name == "MEMOIZE" or "PUT" in name:
-            memo[len(memo) if name == "MEMOIZE" else int(argument)] = stack[-1]
+            memo[len(memo) if name == "MEMOIZE" else int(argument or 0)] = stack[-1]
         elif "GET" in name:
-            stack.append(memo[int(argument)])
+            stack.append(memo[int(argument or 0)])
         elif name == "DUP":
             stack.append(stack[-1])
         elif name != "STOP":
@@ -198,7 +198,7 @@ def _array(raw: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
         raise RefusedError(f"an array of shape {shape} and type {kind.code} in {len(raw)} bytes")
     if not isinstance(order, str) or order not in ("C", "F"):
         raise RefusedError(f"an array in order {_shown(order)}")
-    value = np.frombuffer(raw, dtype).reshape(shape, order=order)
+    value = np.frombuffer(raw, dtype).reshape(shape, order="F" if order == "F" else "C")
     value.flags.writeable = False
     return value
 
