@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import contextvars
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGEST_KEPT = 2**28
 """Bytes of instances that are kept; the latest is kept, whatever its size."""
 
-_kept: contextvars.ContextVar[dict[str, Problem] | None] = contextvars.ContextVar(
+_kept: contextvars.ContextVar[dict[str, Problem | str] | None] = contextvars.ContextVar(
     "instances", default=None
 )
 
@@ -55,12 +55,32 @@ def instance(family: str, options: Mapping[str, Any], kappa: float | None, seed:
     kept = _kept.get()
     if kept is None:
         return problems.make(family, kappa=kappa, seed=seed, **options)
-    name = json.dumps([family, kappa, seed, dict(options)], sort_keys=True, default=repr)
-    if name not in kept:
-        kept[name] = problems.make(family, kappa=kappa, seed=seed, **options)
-        while sum(map(_size, kept.values())) > LARGEST_KEPT and len(kept) > 1:
+    name = _name(family, kappa, seed, options)
+    found = kept.get(name)
+    if not isinstance(found, Problem):
+        found = kept[name] = problems.make(family, kappa=kappa, seed=seed, **options)
+        while sum(map(_size, kept.values())) > LARGEST_KEPT and next(iter(kept)) != name:
             del kept[next(iter(kept))]
-    return kept[name]
+    return found
+
+
+def once(what: str, problem: Problem, make: Callable[[], str]) -> str:
+    """What `make` says of a family with its options, asked once inside `instances_kept`."""
+    kept = _kept.get()
+    if kept is None:
+        return make()
+    name = _name(what, problem.name, problem.options)
+    if name not in kept:
+        kept[name] = make()
+    return str(kept[name])
+
+
+def _name(*parts: Any) -> str:
+    return json.dumps(parts, sort_keys=True, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return dict(value) if isinstance(value, Mapping) else repr(value)
 
 
 def _size(value: Any) -> int:

@@ -20,7 +20,7 @@ from bilevel_core.errors import InputError, OneAtATimeError, plain_reason, unkno
 from bilevel_core.fingerprint import Fingerprint, fingerprint
 from bilevel_core.interrupts import deferred
 from bilevel_core.jacobian_sums import sums_behind
-from bilevel_core.making import instances_kept, make_problem
+from bilevel_core.making import instances_kept, make_problem, once
 from bilevel_core.oracle import family_functions
 from bilevel_core.passes import TUNED, Pass, Tune, check_tuning, passes_of, searched
 from bilevel_core.problem import Problem
@@ -202,7 +202,11 @@ def code_fingerprint(config: RunConfig) -> str:
 
     "unknown: ..." where something behind them cannot be followed.
     """
-    return str(_fingerprint(get(config.solver), make_problem(config)))
+    return _code(get(config.solver), make_problem(config))
+
+
+def _code(solver: Solver, problem: Problem) -> str:
+    return once(f"code {solver.name}", problem, lambda: str(_fingerprint(solver, problem)))
 
 
 def _fingerprint(solver: Solver, problem: Problem) -> Fingerprint:
@@ -346,9 +350,7 @@ def _run_batch(
         for result, track in zip(results, tracks, strict=True):
             result.append((each, track))
     return [
-        record_of(
-            own, solver, problem, result, seconds / len(configs), str(_fingerprint(solver, problem))
-        )
+        record_of(own, solver, problem, result, seconds / len(configs), _code(solver, problem))
         for own, problem, result in zip(configs, instances, results, strict=True)
     ]
 
