@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -203,6 +203,10 @@ TESTS = {
     "grad_phi is the gradient of phi": outer_gradient,
     "AID-BiO runs alike on every engine": runs,
 }
+
+
+def problem_findings(name: str) -> Iterator[Finding]:
+    yield from check_problem(name)
 
 
 def check_problem(name: str) -> list[Finding]:
