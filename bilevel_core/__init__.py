@@ -10,6 +10,7 @@ r.counts(1e-2)
 
 from bilevel_core import solvers
 from bilevel_core.autograd import problem_from_functions
+from bilevel_core.check import check_problem, check_solver
 from bilevel_core.constants import Constants
 from bilevel_core.cost import Cost, CostRange
 from bilevel_core.errors import InputError
@@ -32,6 +33,8 @@ __all__ = [
     "Problem",
     "RunConfig",
     "RunRecord",
+    "check_problem",
+    "check_solver",
     "collapse",
     "execute",
     "fit",

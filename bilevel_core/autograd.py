@@ -17,6 +17,7 @@ from bilevel_core.constants import Constants
 from bilevel_core.errors import InputError
 from bilevel_core.oracle import FAMILIES, Family
 from bilevel_core.problem import Problem
+from bilevel_core.stated_spectrum import check_spectrum
 
 Function = Callable[[Any, Any], Any]
 
@@ -157,7 +158,7 @@ def problem_from_functions(
     Raises:
         InputError: a dimension is below 1, a start has another shape, or a function does not
         return a
-            scalar float64 tensor.
+            scalar float64 tensor; the Hessian of g in y leaves [mu, L] at or near the start.
     """
     import torch
 
@@ -176,7 +177,7 @@ def problem_from_functions(
             raise InputError(
                 f"{key}: expected a function to a scalar float64 tensor, got {value!r}"
             )
-    return Problem(
+    problem = Problem(
         name=name,
         data=AutogradData(f, g, Graph()),
         constants=constants,
@@ -185,3 +186,5 @@ def problem_from_functions(
         kappa=constants.kappa,
         engines=("torch",),
     )
+    check_spectrum(problem)
+    return problem

@@ -164,11 +164,25 @@ def _no_grad_phi(data: SpyData, x: Array, out: Array) -> None:
     assign(out, 1.0)
 
 
+def _spied_forms(forms: ClosedForms | None) -> ClosedForms:
+    """The closed forms of the wrapped data, which call no oracle; without them, none to evaluate.
+
+    A numerical y* would go through the spy and be counted.
+    """
+    if forms is None:
+        return ClosedForms(_no_y_star, _no_phi, _no_grad_phi)
+    return ClosedForms(
+        lambda data, x, out: forms.y_star(data.wrapped, x, out),
+        lambda data, x: forms.phi(data.wrapped, x),
+        lambda data, x, out: forms.grad_phi(data.wrapped, x, out),
+    )
+
+
 def spy_on(problem: Problem) -> Problem:
-    """The problem with a counter of its own, `data.seen`, and nothing to evaluate."""
+    """The problem with a counter of its own, `data.seen`; evaluated only by closed forms."""
     seen = np.zeros((2, len(SLOTS)), np.int64)
     return dataclasses.replace(
         problem,
         data=SpyData(problem.data, seen, np.zeros((1, 1), np.int64)),
-        closed_forms=ClosedForms(_no_y_star, _no_phi, _no_grad_phi),
+        closed_forms=_spied_forms(problem.closed_forms),
     )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import problems
 from bilevel_core import solvers
 from bilevel_core.check.finding import Finding
-from bilevel_core.check.of_problem import check_problem
-from bilevel_core.check.of_solver import check_solver
+from bilevel_core.check.of_problem import check_problem, problem_findings
+from bilevel_core.check.of_solver import check_solver, solver_findings
 from bilevel_core.errors import InputError
 
-__all__ = ["Finding", "check", "check_problem", "check_solver"]
+__all__ = ["Finding", "check", "check_problem", "check_solver", "findings_of"]
 
 
-def check(name: str) -> list[Finding]:
-    """Run the conformance tests on a registered solver or problem, or on "path/to/file.py:name".
+def findings_of(name: str) -> Iterator[Finding]:
+    """The findings on a solver or problem, registered or "path/to/file.py:name", as they are made.
 
     Raises:
-        InputError: nothing of that name.
+        InputError: nothing of that name; at once, not when the first finding is asked for.
     """
     try:
         solver = solvers.get(name)
@@ -25,5 +27,10 @@ def check(name: str) -> list[Finding]:
             problems.parameters(name)
         except InputError as no_problem:
             raise InputError(f"{no_solver}; {no_problem}") from no_problem
-        return check_problem(name)
-    return check_solver(solver)
+        return problem_findings(name)
+    return solver_findings(solver)
+
+
+def check(name: str) -> list[Finding]:
+    """All of `findings_of`."""
+    return list(findings_of(name))

@@ -169,17 +169,19 @@ def sweep(
 def check(
     name: Annotated[str, typer.Argument(metavar="FILE.py:NAME", help="A solver or a problem.")],
 ) -> None:
-    """Test a plug-in: counts against a spy and its own stated cost, gradients, mu, L.
+    """Test a plug-in: counts, a batch against its instances, gradients, constants, seeds.
 
-    Exit code 1 when something is wrong.
+    Each finding is printed when it is known, those that need no compilation first.  Exit code 1
+    when something is wrong.
     """
-    from bilevel_core.check import check as findings_of
+    from bilevel_core.check import findings_of
 
-    findings = findings_of(name)
-    for finding in findings:
-        typer.echo(f"{'ok' if finding.passed else 'FAILED':6}  {finding.name}: {finding.message}")
-    failed = sum(not finding.passed for finding in findings)
-    typer.echo(f"{len(findings) - failed} of {len(findings)} checks passed")
+    made = failed = 0
+    for finding in findings_of(name):
+        mark = "ok" if finding.passed else "FAILED"
+        typer.echo(f"{mark:6}  {finding.name}: {finding.message}")
+        made, failed = made + 1, failed + (not finding.passed)
+    typer.echo(f"{made - failed} of {made} checks passed")
     if failed:
         raise typer.Exit(1)
 

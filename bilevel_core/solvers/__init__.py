@@ -112,6 +112,16 @@ def get(name: str) -> Solver:
     return _read(name, step)
 
 
+def of_step(step: Callable[..., Any]) -> Solver:
+    """The solver of a step function, under the name that it is registered by or its own.
+
+    Raises:
+        InputError: its module lacks a part.
+    """
+    named = [name for name, known in _steps.items() if known is step]
+    return _read(named[0] if named else step.__name__, step)
+
+
 def _imported(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
     try:
