@@ -1,5 +1,7 @@
 """A store is data: who reads it executes nothing that it names."""
 
+import dataclasses
+
 import page_store
 import pytest
 from typer.testing import CliRunner
@@ -49,7 +51,8 @@ def payload(tmp_path, monkeypatch):
 
 def named(change, counts="aid_bio"):
     """A record whose configuration is changed, with the counts of a solver."""
-    return page_store.planted(page_store.config(**({"kappa": 8.0} | change)), counts)
+    usual = page_store.planted(page_store.config(kappa=8.0), counts)
+    return dataclasses.replace(usual, config=dataclasses.replace(usual.config, **change))
 
 
 def invoke(*words):
