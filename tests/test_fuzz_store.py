@@ -8,6 +8,7 @@ import random
 
 import page_store
 import pytest
+from page_store import SEARCH
 
 from bilevel_core.cli.fits import fit_all
 from bilevel_core.errors import InputError
@@ -16,27 +17,10 @@ from bilevel_core.report import write_table
 from bilevel_core.report.page.inventory import missed
 from bilevel_core.sweep import keys, store, tunings
 from bilevel_core.sweep.run_file import Damaged, enveloped
-from bilevel_core.tuning import Settings, Tuning
+from bilevel_core.tuning import Tuning
 
 INPUTS = 300
 """Of each kind; ten times as many, tried by hand, found nothing either."""
-COUNTS = dict.fromkeys(("gc_f", "gc_g", "jv", "hv"), 7)
-SEARCH = Tuning(
-    key="0123456789abcdef" * 2,
-    eps=0.1,
-    params={"alpha": 0.5, "beta": 0.25, "D": 3},
-    origin="search",
-    costs=(359.0, 399.0, 319.0),
-    held_out_costs=(319.0, 421.0),
-    failure="",
-    rejected=({"params": {"alpha": 1.0}, "costs": [], "reason": "luck"},),
-    tried=133,
-    spent={"cost": 9.5, "calls": COUNTS, "samples": COUNTS, "seconds": 3.25, "runs": 98},
-    nominal={"alpha": 1.0, "beta": 0.5, "D": 4},
-    settings=Settings(instances=3, held_out=2).to_dict(),
-    tuning_seeds=(1000, 1001, 1002),
-    held_out_seeds=(2000, 2001),
-)
 HOSTILE = (
     None, True, "x", "\ud800", "", "\x1b[2J", -1, 0, 1, 2.5, -2.5, 10**400, 2**63, 1e308, math.inf,
     math.nan, [], {}, [1], ["x"], [[]], {"x": 1}, {"": None}, [None, {}], "0" * 1000,

@@ -7,7 +7,7 @@ import threading
 
 import page_store
 import pytest
-from test_fuzz_store import SEARCH
+from page_store import SEARCH
 
 from bilevel_core.errors import InputError
 from bilevel_core.sweep import atomic, lock, merge, run_file, store, tunings

@@ -1,12 +1,19 @@
 """A store is data: who reads it executes nothing that it names."""
 
+import csv
 import dataclasses
+import io
 
 import page_store
 import pytest
+from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
+from bilevel_core import report
 from bilevel_core.cli import app
+from bilevel_core.report import figures, saving
+from bilevel_core.report.spreadsheet import FORMULA, NUMBERS, inert
+from bilevel_core.sweep import store
 from bilevel_core.sweep.currency import Currency, currency_check
 
 LARGE = {"problem": "quadratic", "options": {"dim": 10**9}}
@@ -73,7 +80,8 @@ def invoke(*words):
     ],
     ids=" ".join,
 )
-def test_reading_a_store_executes_nothing_that_it_names(payload, tmp_path, words):
+def test_reading_a_store_executes_nothing_that_it_names(payload, tmp_path, words, monkeypatch):
+    monkeypatch.setattr(figures, "save", lambda *drawn: [])  # which takes seconds
     (tmp_path / "t.toml").write_text(SPECIFICATION)
     found = invoke(*words)
     assert found.exit_code == 0, found.output
@@ -105,3 +113,46 @@ def test_small_instances_of_registered_names_are_compared():
     compare = currency_check()
     assert compare(named({})) is Currency.OUTDATED
     assert compare(named(LARGE)) is Currency.NOT_COMPARED
+
+
+FORMULAS = ("=1+cmd|' /C calc'!A0", "+1+f()", "-2+f()", "@SUM(A1)", "\t=1", "\r=1")
+
+
+def test_names_are_no_formulas_in_any_csv(tmp_path):
+    page_store.make(tmp_path, [named({"solver": name}) for name in FORMULAS])
+    data = store.frame(tmp_path)
+    plotted = saving.save(Figure(), data.assign(**{"=1+f()": data["solver"]}), tmp_path / "figure")
+    for text in (report.write_table(data, "csv"), plotted[-1].read_bytes().decode()):
+        assert "'=1+cmd" in text
+        cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
+        assert not [
+            c for c in cells if c.startswith((*FORMULA, "\t", "\r")) and not NUMBERS.fullmatch(c)
+        ]
+    assert {inert(number) for number in (-2.5, "-2.5", "-1e-05; +2")} == {
+        -2.5,
+        "-2.5",
+        "-1e-05; +2",
+    }
+
+
+def test_names_do_nothing_to_a_terminal(tmp_path):
+    evil = "a.py:\x1b[2J\x1b]0;owned\x07\u202e\x9b31m"
+    reason = "\x1b[31mred\u202e"
+    page_store.make(
+        tmp_path,
+        [
+            named({"solver": evil}),
+            named({"options": {"word": evil}}),
+            dataclasses.replace(named({"problem": evil}), reason=reason),
+        ],
+    )
+    store.paths(tmp_path)[0].with_name("\x1b[2J.json").write_text("{")
+    for words in (
+        ("fit",),
+        ("table",),
+        ("table", "--format", "csv"),
+        ("table", "--format", "latex"),
+    ):
+        found = invoke(*words, tmp_path)
+        assert found.exit_code == 0
+        assert not [c for c in found.output if not c.isprintable() and c != "\n"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bilevel_core.cli import fits
-from bilevel_core.errors import InputError, unknown_name
+from bilevel_core.errors import InputError, printable, unknown_name
 from bilevel_core.report.groups import QUANTITIES
 from bilevel_core.sweep.progress import say
 
@@ -102,7 +102,7 @@ def table(
     from bilevel_core.sweep import atomic
 
     path = None if output is None else _file(output)
-    text = report.write_table(_frame(directory, load_plugins), format_.value)
+    text = printable(report.write_table(_frame(directory, load_plugins), format_.value))
     if path is None:
         typer.echo(text)
     else:
