@@ -20,12 +20,16 @@ class InputError(ValueError):
 
 def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """A text without line breaks and control characters, cut in the middle where it is longer."""
-    line = " ".join(text.split())
-    line = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+    line = printable(" ".join(text.split()))
     if len(line) <= longest:
         return line
     tail = longest // 3
     return f"{line[: longest - tail - 3]}...{line[len(line) - tail :]}"
+
+
+def printable(text: str) -> str:
+    """Lines of text whose control, format and bidirectional characters do nothing to a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 class OneAtATimeError(Exception):

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from bilevel_core import record_fields
 from bilevel_core.constants import lower_level
 from bilevel_core.errors import InputError
 from bilevel_core.oracle import SLOTS
@@ -50,7 +51,7 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        values = dataclasses.asdict(self) | {
+        values = vars(self) | {
             "options": dict(self.options),
             "overrides": dict(self.overrides),
             "eps": list(self.eps),
@@ -64,13 +65,11 @@ class RunConfig:
         """The inverse of `to_dict`.
 
         Raises:
-            InputError: fields are missing or unknown.
+            InputError: a field is missing, unknown, of another type or out of range.
         """
-        try:
-            seeds = tuple(values.get("noise_seeds", ()))
-            return cls(**{**values, "eps": tuple(values["eps"]), "noise_seeds": seeds})
-        except (TypeError, KeyError) as error:
-            raise InputError(f"run configuration: {error}") from error
+        record_fields.check_config(values)
+        seeds = tuple(values.get("noise_seeds", ()))
+        return cls(**{**values, "eps": tuple(values["eps"]), "noise_seeds": seeds})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -140,12 +139,13 @@ class RunRecord:
         """The inverse of `to_dict`.
 
         Raises:
-            InputError: fields are missing or unknown.
+            InputError: a field is missing, unknown, of another type or out of range, or does not
+                fit the others.
         """
-        try:
-            return cls(**{**values, "config": RunConfig.from_dict(values["config"])})
-        except (TypeError, KeyError) as error:
-            raise InputError(f"run record: {error}") from error
+        record_fields.check_names("run record", values, {f.name for f in dataclasses.fields(cls)})
+        record = cls(**{**values, "config": RunConfig.from_dict(values["config"])})
+        record_fields.check_record(values, record.config.eps)
+        return record
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per (criterion, eps), reached or not, for fits, tables and figures.

@@ -8,12 +8,32 @@ from report_frames import COLUMNS, PLANTED
 from bilevel_core.oracle import SLOTS
 from bilevel_core.record import RunConfig, RunRecord
 from bilevel_core.sweep import store
+from bilevel_core.tuning import Settings, Tuning
 
 KAPPAS, EPSS, SEEDS = (4.0, 8.0, 16.0), (0.1, 0.0316, 0.01), (0, 1, 2, 3, 4)
 EVIL = "evil.py:<script>document.title='owned'</script>"
 EVIL_REASON = "</script><script>document.title='owned'</script> {{ 7 * 7 }} & \"quoted\" 'too'"
 HERE = {"python": "3.11", "numpy": "2.4", "system": "Linux", "cores": "2"}
 SLOT_OF = {"gc_f": "grad_x_f", "gc_g": "grad_y_g", "jv": "jvp", "hv": "hvp"}
+
+SPENT = dict.fromkeys(("gc_f", "gc_g", "jv", "hv"), 7)
+SEARCH = Tuning(
+    key="0123456789abcdef" * 2,
+    eps=0.1,
+    params={"alpha": 0.5, "beta": 0.25, "D": 3},
+    origin="search",
+    costs=(359.0, 399.0, 319.0),
+    held_out_costs=(319.0, 421.0),
+    failure="",
+    rejected=({"params": {"alpha": 1.0}, "costs": [], "reason": "luck"},),
+    tried=133,
+    spent={"cost": 9.5, "calls": SPENT, "samples": SPENT, "seconds": 3.25, "runs": 98},
+    nominal={"alpha": 1.0, "beta": 0.5, "D": 4},
+    settings=Settings(instances=3, held_out=2).to_dict(),
+    tuning_seeds=(1000, 1001, 1002),
+    held_out_seeds=(2000, 2001),
+)
+"""A search that was kept."""
 
 
 def config(solver="aid_bio", **changes):

@@ -226,7 +226,7 @@ def test_damaged_files_and_outdated_runs_are_named(tmp_path):
     damaged.write_text("{")
     found = inventory.read(tmp_path)
     assert [each.path for each in found.damaged] == [damaged]
-    assert [run.current for run in found.runs] == [False]
+    assert [run.currency for run in found.runs] == ["outdated"]
     page = report.write_page(tmp_path, tmp_path / "p.html").read_text(encoding="utf-8")
     assert damaged.relative_to(tmp_path).as_posix() in page
     assert "1 of 1 runs were computed by other code" in page

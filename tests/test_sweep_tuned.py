@@ -78,7 +78,7 @@ def test_a_damaged_search_is_made_again_with_the_same_result(swept, tmp_path):
     for run in store.paths(copy):
         run.unlink()
     assert runner.sweep(specification.parse(TABLE), copy).computed == 2
-    old, new = json.loads(before), json.loads(path.read_text())
+    old, new = (json.loads(text)["record"] for text in (before, path.read_text()))
     old["spent"].pop("seconds"), new["spent"].pop("seconds")
     assert old == new
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bilevel_core.cli import fits
-from bilevel_core.errors import InputError, unknown_name
+from bilevel_core.errors import InputError, printable, unknown_name
 from bilevel_core.report.groups import QUANTITIES
 from bilevel_core.sweep.progress import say
 
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from bilevel_core.report.page.inventory import Inventory
 
 Store = Annotated[Path, typer.Argument(metavar="DIR", help="The --out of a sweep.")]
+LoadPlugins = Annotated[
+    bool,
+    typer.Option(
+        "--load-plugins",
+        help="Import the files and modules that the runs name, to compare them with today's code.",
+    ),
+]
 
 
 class Format(StrEnum):
@@ -68,13 +75,16 @@ def fit(
         str, typer.Option(help="auto, power, power_log, lower_order or logarithmic.")
     ] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the fits as JSON.")] = False,
+    load_plugins: LoadPlugins = False,
 ) -> None:
     """Fit exponents of kappa and 1/eps to the counts, and judge them against the paper's bounds."""
     if quantity is not None and quantity not in QUANTITIES:
         raise unknown_name("quantity", quantity, QUANTITIES)
     if model not in fits.MODELS:
         raise unknown_name("model", model, fits.MODELS)
-    found = fits.fit_all(_frame(directory), (quantity,) if quantity else QUANTITIES, model)
+    found = fits.fit_all(
+        _frame(directory, load_plugins), (quantity,) if quantity else QUANTITIES, model
+    )
     if as_json:
         typer.echo(json.dumps([fits.to_dict(one) for one in found], indent=2, allow_nan=False))
     else:
@@ -85,13 +95,14 @@ def table(
     directory: Store,
     format_: Annotated[Format, typer.Option("--format", help="Of the tables.")] = Format.md,
     output: Annotated[Path | None, typer.Option(help="Write to this file.")] = None,
+    load_plugins: LoadPlugins = False,
 ) -> None:
     """Set the measured exponents beside the paper's, one table a problem, policy and criterion."""
     from bilevel_core import report
     from bilevel_core.sweep import atomic
 
     path = None if output is None else _file(output)
-    text = report.write_table(_frame(directory), format_.value)
+    text = printable(report.write_table(_frame(directory, load_plugins), format_.value))
     if path is None:
         typer.echo(text)
     else:
@@ -106,32 +117,35 @@ def plot(
     style: Annotated[
         Look, typer.Option(help="Of the figures; paper and slide have folders of their own.")
     ] = Look.screen,
+    load_plugins: LoadPlugins = False,
 ) -> None:
     """Draw counts against kappa and 1/eps: PDF, PNG and the plotted data as CSV."""
     from bilevel_core import report
 
     figures = output or directory / "figures"
-    for path in report.write_figures(_frame(directory), figures, style.value):
+    for path in report.write_figures(_frame(directory, load_plugins), figures, style.value):
         typer.echo(path)
 
 
 def report(
     directory: Store,
     output: Annotated[Path | None, typer.Option(help="File; default: DIR/report.html.")] = None,
+    load_plugins: LoadPlugins = False,
 ) -> None:
     """Make one self-contained HTML page: tables, fits, pictures, misses, and how to reproduce."""
     from bilevel_core import report
     from bilevel_core.sweep import store
+    from bilevel_core.sweep.currency import notes
 
     def say_left_out(found: Inventory) -> None:
         for damaged in found.damaged:
             say(f"left out {damaged}")
-        _say_outdated(sum(not run.current for run in found.runs))
+        for line in notes(run.currency for run in found.runs):
+            say(line)
 
     store.require_runs(directory)  # a path that is no store is named before one below it
-    typer.echo(
-        report.write_page(directory, _file(output or directory / "report.html"), say_left_out)
-    )
+    path = _file(output or directory / "report.html")
+    typer.echo(report.write_page(directory, path, say_left_out, load_plugins))
 
 
 def _file(path: Path) -> Path:
@@ -143,23 +157,23 @@ def _file(path: Path) -> Path:
     return path
 
 
-def _frame(directory: Path) -> pd.DataFrame:
-    """The frame of a store; names on standard error what is left out or outdated."""
-    from bilevel_core.sweep import plan, store
+def _frame(directory: Path, load_plugins: bool) -> pd.DataFrame:
+    """The frame of a store; names on standard error what is left out or not of today's code."""
+    from bilevel_core.making import instances_kept
+    from bilevel_core.sweep import store
+    from bilevel_core.sweep.currency import Currency, currency_check, notes
 
-    rows = []
-    outdated = 0
-    is_current = plan.code_check()
-    for record in store.records(directory, lambda damaged: say(f"left out {damaged}")):
-        rows += record.rows()
-        outdated += not is_current(record)
-    _say_outdated(outdated)
-    return store.to_frame(rows)
-
-
-def _say_outdated(runs: int) -> None:
-    if runs:
-        say(f"{runs} runs were computed by other code than today's; their sweep redoes them")
+    judged: list[Currency] = []
+    compare = currency_check(load_plugins)
+    with instances_kept():
+        frame = store.frame(
+            directory,
+            lambda damaged: say(f"left out {damaged}"),
+            lambda record: judged.append(compare(record)),
+        )
+    for line in notes(judged):
+        say(line)
+    return frame
 
 
 def _option(option: inspect.Parameter) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bilevel_core.errors import printable
 from bilevel_core.report.groups import HEADS
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ WIDTH = 160
 
 def describe(config: RunConfig) -> str:
     """One run in a few words: "aid_bio on hard, kappa 16, seed 0"."""
-    return f"{config.solver} on {config.problem}, kappa {config.kappa:g}, seed {config.seed}"
+    return printable(
+        f"{config.solver} on {config.problem}, kappa {config.kappa:g}, seed {config.seed}"
+    )
 
 
 def print_record(record: RunRecord) -> None:
@@ -30,7 +33,7 @@ def print_record(record: RunRecord) -> None:
     _print_counts(f"{title}, mean of {repeated} noise seeds" if repeated else title, rows, "")
     if repeated:
         _print_counts("the same in samples", rows, "samples_")
-    reason = f": {record.reason}" if record.reason else ""
+    reason = f": {printable(record.reason)}" if record.reason else ""
     typer.echo(f"{record.status}{reason} ({record.seconds:.3g} s)")
 
 
@@ -49,8 +52,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    cells = list(rows)
+    table = Table(title=printable(title), title_justify="left", box=box.SIMPLE_HEAD)
+    cells = [[printable(cell) for cell in row] for row in rows]
     for position, head in enumerate(columns):
         numeric = all(row[position][:1] in "0123456789-" for row in cells)
         table.add_column(head, justify="right" if numeric else "left")

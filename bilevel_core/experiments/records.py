@@ -12,8 +12,9 @@ from pathlib import Path
 
 from bilevel_core.experiments.trial import Trial, TrialRecord
 from bilevel_core.fingerprint import is_known
+from bilevel_core.reading import DECODER_ERRORS
 from bilevel_core.sweep import atomic
-from bilevel_core.sweep.run_file import content_of, enveloped
+from bilevel_core.sweep.run_file import bytes_of, content_of, enveloped
 
 
 def path_of(directory: Path, trial: Trial) -> Path:
@@ -30,15 +31,15 @@ def write(directory: Path, record: TrialRecord) -> Path:
     """
     path = path_of(directory, record.trial)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(path, enveloped(record.to_dict()))
+    atomic.replace_text(path, enveloped(record.to_dict()))
     return path
 
 
 def read(directory: Path, trial: Trial) -> TrialRecord | None:
     """The record of a trial, None where there is no intact one."""
     try:
-        record = TrialRecord.from_dict(content_of(path_of(directory, trial).read_bytes()))
-    except (OSError, ValueError, LookupError, TypeError):
+        record = TrialRecord.from_dict(content_of(bytes_of(path_of(directory, trial))))
+    except DECODER_ERRORS:
         return None
     return record if record.trial.key == trial.key else None
 

@@ -55,11 +55,14 @@ def write_page(
     directory: Path | str,
     output: Path | str,
     on_read: Callable[[Inventory], None] = lambda found: None,
+    load_plugins: bool = False,
 ) -> Path:
     """Make one self-contained HTML page from a store of runs, the --out of a sweep; gives its path.
 
     on_read: is shown what the store holds, damaged files and outdated runs included, before the
     fits, which take most of the time.
+    load_plugins: import what the runs name, to compare them with today's code; without it nothing
+    that a store names is executed.
 
     Raises:
         InputError: the directory does not exist, is not one, or holds no intact run.
@@ -67,4 +70,4 @@ def write_page(
     """
     from bilevel_core.report.page import write
 
-    return write(Path(directory), Path(output), on_read)
+    return write(Path(directory), Path(output), on_read, load_plugins)

@@ -6,6 +6,7 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bilevel_core.report.spreadsheet import inert_frame
 from bilevel_core.sweep import atomic
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def save(figure: Figure, data: pd.DataFrame, stem: Path) -> list[Path]:
     contents = {
         "pdf": vector(figure),
         "png": raster(figure),
-        "csv": data.to_csv(index=False, lineterminator="\n").encode(),
+        "csv": inert_frame(data).to_csv(index=False, lineterminator="\n").encode(),
     }
     paths = [stem.with_name(f"{stem.name}.{suffix}") for suffix in contents]
     for path, content in zip(paths, contents.values(), strict=True):

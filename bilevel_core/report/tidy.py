@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bilevel_core.report import entries as measured
 from bilevel_core.report.entries import Entry
 from bilevel_core.report.groups import Group
+from bilevel_core.report.spreadsheet import inert
 from bilevel_core.report.tuning import Tuning, tuning
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def tidy(groups: list[Group]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, list(lines[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _known(value) for name, value in line.items()} for line in lines)
+    writer.writerows({name: inert(_known(value)) for name, value in line.items()} for line in lines)
     return text.getvalue()
 
 

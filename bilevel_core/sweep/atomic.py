@@ -39,9 +39,23 @@ def write_bytes(path: Path, content: bytes) -> None:
         with path.open("wb") as file:
             file.write(content)
         return
+    _replace(path, content)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """`write_text` for files of a store: whatever stands at `path`, a link or a pipe, is replaced.
+
+    Raises:
+        OSError: as `write_text`, or `path` is a directory.
+    """
+    _replace(path, text.encode())
+
+
+def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -65,7 +79,7 @@ def temporaries(folder: Path) -> Iterator[Path]:
     """The temporary files in `folder`, whoever writes them."""
     with os.scandir(folder) as entries:
         for entry in entries:
-            if TEMPORARY.fullmatch(entry.name):
+            if TEMPORARY.fullmatch(entry.name) and not entry.is_dir(follow_symlinks=False):
                 yield Path(entry.path)
 
 

@@ -17,7 +17,7 @@ def exclusive(directory: Path) -> Iterator[None]:
     Does nothing where the system has no `flock`.
 
     Raises:
-        InputError: another sweep holds it.
+        InputError: another sweep holds it, or the lock is no regular file.
         OSError: the lock file cannot be written.
     """
     try:
@@ -25,7 +25,10 @@ def exclusive(directory: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with (directory / ".lock").open("a+", encoding="utf-8") as file:
+    path = directory / ".lock"
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise InputError(f"{str(path)!r} is no regular file; delete it")
+    with path.open("a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

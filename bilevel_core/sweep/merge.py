@@ -1,8 +1,9 @@
 """Joining stores: run files are copied as they are, because their names say what they hold.
 
 Where both stores hold a run, the destination keeps its own if the two agree in everything but
-timings and environment. If they do not, a record of today's code replaces one of other code;
-otherwise it is a conflict: reported, and the destination's kept.
+timings and environment. If they do not, a record of today's code replaces one of other code (runs
+of plug-ins are not compared with it: what a store names is not loaded); otherwise it is a conflict:
+reported, and the destination's kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bilevel_core.errors import InputError
 from bilevel_core.sweep import lock, progress, store, tunings
-from bilevel_core.sweep.plan import code_check
+from bilevel_core.sweep.currency import Currency, currency_check
 
 if TYPE_CHECKING:
     from bilevel_core.record import RunRecord
@@ -56,9 +57,9 @@ def merge(sources: Sequence[Path], destination: Path) -> MergeSummary:
     destination.mkdir(parents=True, exist_ok=True)
     counts = dict.fromkeys(MergeSummary._fields, 0)
     with lock.exclusive(destination):
-        is_current = code_check()
+        compare = currency_check()
         for path in (path for paths in found for path in paths):
-            counts[_merge_one(path, destination, is_current)] += 1
+            counts[_merge_one(path, destination, compare)] += 1
         _merge_searches(sources, destination)
     return MergeSummary(**counts)
 
@@ -83,7 +84,7 @@ def outcome(content: Any) -> Any:
             return content
 
 
-def _merge_one(path: Path, destination: Path, is_current: Callable[[RunRecord], bool]) -> str:
+def _merge_one(path: Path, destination: Path, compare: Callable[[RunRecord], Currency]) -> str:
     """Merge one file; gives the field of `MergeSummary` to count it in."""
     new = store.read(path)
     if isinstance(new, store.Damaged):
@@ -108,10 +109,11 @@ def _merge_one(path: Path, destination: Path, is_current: Callable[[RunRecord], 
         return "replaced"
     if old.status == new.status == "infeasible":
         return "present"  # predicted for another budget
-    if is_current(old) == is_current(new):
+    judged = compare(old)
+    if judged == compare(new):
         progress.say(f"conflict: {target} and {path} differ in what they measured; kept the first")
         return "conflicts"
-    if is_current(old):
+    if judged is Currency.CURRENT:
         return "present"
     store.write(destination, new)
     return "replaced"

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 PACKED = ("trajectory", "hits")
+MOST_POINTS, MOST_COLUMNS = 10_000, 64
+"""Of a list; a file that asks for more would fill the memory, and none of ours does."""
 
 
 def packed(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +62,14 @@ def _points(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
     lengths = {len(values) for values in columns.values() if isinstance(values, list)}
     if len(lengths) != 1:
         raise ValueError(f"columns of {len(lengths)} lengths, expected one")
+    if max(lengths) > MOST_POINTS or _width(columns) > MOST_COLUMNS:
+        raise ValueError(f"more than {MOST_POINTS} points or {MOST_COLUMNS} columns")
     return _rows(columns, lengths.pop())
+
+
+def _width(columns: Mapping[str, Any]) -> int:
+    """Number of columns, those of mappings inside included."""
+    return sum(_width(each) if isinstance(each, dict) else 1 for each in columns.values())
 
 
 def _rows(columns: Mapping[str, Any], length: int) -> list[dict[str, Any]]:

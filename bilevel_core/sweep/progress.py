@@ -12,8 +12,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from bilevel_core.errors import one_line
+
 # Seconds between two lines where there is no terminal to draw a bar on.
 PERIOD = 30.0
+LONGEST = 1000
+"""Characters of a line."""
 
 
 Advance = Callable[[float], None]
@@ -21,8 +25,8 @@ Advance = Callable[[float], None]
 
 
 def say(line: str) -> None:
-    """One line on standard error."""
-    sys.stderr.write(f"{line}\n")
+    """One line on standard error, of printable characters."""
+    sys.stderr.write(f"{one_line(line, LONGEST)}\n")
     sys.stderr.flush()
 
 

@@ -18,14 +18,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from bilevel_core.errors import InputError
+from bilevel_core.reading import DECODER_ERRORS
 from bilevel_core.sweep import atomic
 from bilevel_core.sweep.frames import of_records, to_frame
 from bilevel_core.sweep.keys import key
 from bilevel_core.sweep.packing import unpacked, unpacked_summary
-from bilevel_core.sweep.run_file import FORMAT, content_of, text_of
+from bilevel_core.sweep.run_file import FORMAT, Damaged, bytes_of, content_of, text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,16 +54,6 @@ __all__ = [
 SHARD = re.compile(r"[0-9a-f]{2}")
 
 
-class Damaged(NamedTuple):
-    """A run file that cannot be believed, and why."""
-
-    path: Path
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.path}: {self.reason}"
-
-
 def path_of(directory: Path, run_key: str) -> Path:
     """Where the run with this key lives."""
     return directory / "runs" / run_key[:2] / f"{run_key}.json"
@@ -71,14 +62,18 @@ def path_of(directory: Path, run_key: str) -> Path:
 def write(directory: Path, record: RunRecord) -> Path:
     """Store a record under the key of its configuration, replacing what was there; gives the path.
 
+    A link or a pipe in the place of the file or of its folder is replaced, too.
+
     Raises:
         ValueError: the record holds NaN or an infinity.
         OSError: the file cannot be written.
     """
     text = text_of(record)
     path = path_of(directory, key(record.config))
+    if path.parent.is_symlink() or (path.parent.exists() and not path.parent.is_dir()):
+        path.parent.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(path, text)
+    atomic.replace_text(path, text)
     return path
 
 
@@ -93,9 +88,15 @@ def read_summary(path: Path) -> RunRecord | Damaged:
 
 
 def paths(directory: Path) -> list[Path]:
-    """All run files of a store, sorted; empty when there are none."""
+    """All run files of a store, sorted; empty when there are none.
+
+    What stands in the place of a folder of run files is among them: who reads it finds it damaged.
+    """
     found: list[Path] = []
-    for shard in _shards(directory):
+    for shard in _entries(directory):
+        if shard.is_symlink() or not shard.is_dir():
+            found.append(shard)
+            continue
         with os.scandir(shard) as entries:
             names = sorted(entry.name for entry in entries if _is_run_file(entry.name))
         found += map(shard.joinpath, names)
@@ -175,7 +176,9 @@ def remove_leftovers(directory: Path) -> int:
     """Delete the temporary files of processes that are gone; gives their number."""
     now = time.time()
     removed = 0
-    for folder in [directory, *_shards(directory)]:
+    searches = directory / "tuning"
+    own = [searches] if searches.is_dir() else []
+    for folder in [directory, *own, *_shards(directory)]:
         for temporary in list(atomic.temporaries(folder)):
             if atomic.is_leftover(temporary, now):
                 temporary.unlink(missing_ok=True)
@@ -187,7 +190,7 @@ def _read(path: Path, unpack: Callable[[Mapping[str, Any]], dict[str, Any]]) -> 
     from bilevel_core.record import RunRecord
 
     try:
-        content = content_of(path.read_bytes())
+        content = content_of(bytes_of(path))
     except OSError as error:
         return Damaged(path, f"cannot be read: {error.strerror}")
     except ValueError as error:
@@ -195,7 +198,9 @@ def _read(path: Path, unpack: Callable[[Mapping[str, Any]], dict[str, Any]]) -> 
     try:
         record = RunRecord.from_dict(unpack(content))
         expected = key(record.config)
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except InputError as error:
+        return Damaged(path, f"not a record of this version: {error}")
+    except DECODER_ERRORS as error:
         return Damaged(path, f"not a record of this version: {error!r}")
     if path.stem != expected or path.parent.name != expected[:2]:
         return Damaged(path, f"wrong name: it holds the run {expected}")
@@ -220,8 +225,13 @@ def _is_run_file(name: str) -> bool:
 
 
 def _shards(directory: Path) -> list[Path]:
+    return [each for each in _entries(directory) if each.is_dir() and not each.is_symlink()]
+
+
+def _entries(directory: Path) -> list[Path]:
+    """What has the name of a folder of run files."""
     runs = directory / "runs"
     if not runs.is_dir():
         return []
     with os.scandir(runs) as entries:
-        return sorted(Path(e.path) for e in entries if SHARD.fullmatch(e.name) and e.is_dir())
+        return sorted(Path(e.path) for e in entries if SHARD.fullmatch(e.name))

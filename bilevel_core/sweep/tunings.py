@@ -1,16 +1,17 @@
-"""Searches for parameters, kept beside the runs: one JSON file a search, DIR/tuning/KEY.json."""
+"""Searches for parameters, kept beside the runs: one file a search, DIR/tuning/KEY.json.
+
+The file is that of a run (`run_file`) with the search in place of the record.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bilevel_core.errors import InputError
 from bilevel_core.passes import TUNED
-from bilevel_core.sweep import atomic
-from bilevel_core.sweep.keys import to_json
+from bilevel_core.sweep import atomic, progress
+from bilevel_core.sweep.run_file import Damaged, bytes_of, content_of, enveloped
 
 if TYPE_CHECKING:
     from bilevel_core.record import RunConfig, RunRecord
@@ -30,40 +31,51 @@ def paths(directory: Path) -> list[Path]:
 
 
 def read(path: Path) -> Tuning | None:
-    """A kept search; None where there is none, or the file cannot be believed."""
+    """A kept search; None where there is none, or one that cannot be believed, which is named."""
+    found = load(path)
+    if isinstance(found, Damaged):
+        progress.say(f"left out {found}")
+        return None
+    return found
+
+
+def load(path: Path) -> Tuning | Damaged | None:
+    """A kept search, or what is wrong with its file; None where there is none."""
     from bilevel_core.tuning import Tuning
 
     try:
-        found = Tuning.from_dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, InputError):
+        found = Tuning.from_dict(content_of(bytes_of(path)))
+    except FileNotFoundError:
         return None
-    return found if found.key == path.stem else None
+    except ValueError as error:
+        return Damaged(path, str(error))
+    return found if found.key == path.stem else Damaged(path, f"wrong name: it holds {found.key}")
 
 
 def write(directory: Path, tuning: Tuning) -> None:
-    """Keep a search.
+    """Keep a search, whatever stands in its place.
 
     Raises:
         OSError: the file cannot be written.
     """
     path = path_of(directory, tuning.key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(path, to_json(tuning.to_dict()) + "\n")
+    atomic.replace_text(path, enveloped(tuning.to_dict()))
 
 
-def kept(directory: Path, progress: Callable[[int], None]) -> Callable[[RunConfig, float], Tuning]:
+def kept(directory: Path, look: Callable[[int], None]) -> Callable[[RunConfig, float], Tuning]:
     """A function that looks a search up in a directory, and makes and keeps it where it is not."""
     return looked_up(
         lambda key: read(path_of(directory, key)),
         lambda tuning: write(directory, tuning),
-        progress,
+        look,
     )
 
 
 def looked_up(
     find: Callable[[str], Tuning | None],
     keep: Callable[[Tuning], None],
-    progress: Callable[[int], None],
+    look: Callable[[int], None],
 ) -> Callable[[RunConfig, float], Tuning]:
     """A function that finds a search by its key, and makes and keeps it where there is none."""
     from bilevel_core.run import execute
@@ -72,7 +84,7 @@ def looked_up(
     def look_up(config: RunConfig, eps: float) -> Tuning:
         found = find(tuning_key(config, eps))
         if found is None:
-            found = tune(config, eps, lambda trial: execute(trial, progress))
+            found = tune(config, eps, lambda trial: execute(trial, look))
             keep(found)
         return found
 

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from bilevel_core.errors import InputError
+from bilevel_core.record import COLUMNS, LEDGERS
+from bilevel_core.stored_values import (
+    are_counts,
+    are_numbers,
+    is_count,
+    is_number,
+    is_positive,
+    is_settings,
+    is_text,
+)
+from bilevel_core.tuning.settings import settings_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,13 +83,82 @@ class Tuning:
         """The inverse of `to_dict`.
 
         Raises:
-            InputError: fields are missing or unknown.
+            InputError: a field is missing, unknown, of another type or out of range.
         """
+        expected = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(values, Mapping) or values.keys() != expected:
+            raise InputError(f"result of tuning: expected the fields {', '.join(sorted(expected))}")
+        for name, holds in _FIELDS.items():
+            if not holds(values[name]):
+                raise InputError(f"result of tuning: {name} = {values[name]!r} is not allowed")
+        settings = settings_from(values["settings"], False)
+        params, nominal = values["params"], values["nominal"]
+        if params is not None and params.keys() != nominal.keys():
+            raise InputError("result of tuning: other parameters than those of the theorem")
+        if (params is None) != bool(values["failure"]) or (params is None) == bool(
+            values["origin"]
+        ):
+            raise InputError("result of tuning: expected parameters and their origin, or a failure")
+        if set(values["settings"]) != set(settings.to_dict()):
+            raise InputError("result of tuning: expected all settings")
         lists = ("costs", "held_out_costs", "rejected", "tuning_seeds", "held_out_seeds")
-        try:
-            return cls(**{**values, **{name: tuple(values[name]) for name in lists}})
-        except (TypeError, KeyError) as error:
-            raise InputError(f"result of tuning: {error}") from error
+        return cls(**{**values, **{name: tuple(values[name]) for name in lists}})
+
+
+KEY = re.compile(r"[0-9a-f]{32}")
+
+
+def _are_params(value: Any) -> bool:
+    return are_numbers(value) and bool(value) and all(v > 0 for v in value.values())
+
+
+def _are_costs(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(is_number(v) and v >= 0 for v in value)
+
+
+def _are_seeds(value: Any) -> bool:
+    is_list = isinstance(value, list | tuple)
+    return is_list and bool(value) and all(map(is_count, value)) and len(set(value)) == len(value)
+
+
+def _are_rejected(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(each, dict)
+        and each.keys() == {"params", "costs", "reason"}
+        and _are_params(each["params"])
+        and _are_costs(each["costs"])
+        and is_text(each["reason"])
+        for each in value
+    )
+
+
+def _is_spent(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"cost", "calls", "samples", "seconds", "runs"}
+        and all(is_number(value[name]) and value[name] >= 0 for name in ("cost", "seconds"))
+        and all(are_counts(value[name], COLUMNS.keys()) for name in LEDGERS)
+        and is_count(value["runs"])
+    )
+
+
+_FIELDS: dict[str, Callable[[Any], bool]] = {
+    "key": lambda value: isinstance(value, str) and KEY.fullmatch(value) is not None,
+    "eps": is_positive,
+    "params": lambda value: value is None or _are_params(value),
+    "origin": lambda value: isinstance(value, str) and value in ("", "search", "theorem"),
+    "costs": _are_costs,
+    "held_out_costs": _are_costs,
+    "failure": is_text,
+    "rejected": _are_rejected,
+    "tried": is_count,
+    "spent": _is_spent,
+    "nominal": _are_params,
+    "settings": is_settings,
+    "tuning_seeds": _are_seeds,
+    "held_out_seeds": _are_seeds,
+}
+"""What each field may hold."""
 
 
 def _mean(costs: tuple[float, ...]) -> float | None:

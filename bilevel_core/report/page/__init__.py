@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from bilevel_core.report.page.inventory import Inventory
 
 
-def write(directory: Path, output: Path, on_read: Callable[[Inventory], None]) -> Path:
+def write(
+    directory: Path, output: Path, on_read: Callable[[Inventory], None], load_plugins: bool
+) -> Path:
     """Make the page of a store and write it, whole or not at all; gives `output`.
 
     on_read: is shown what the store holds before the long part, the fits, begins.
+    load_plugins: import what the runs name, to compare them with today's code.
 
     Raises:
         InputError: the directory does not exist, is not one, or holds no intact run.
@@ -29,7 +32,7 @@ def write(directory: Path, output: Path, on_read: Callable[[Inventory], None]) -
     from bilevel_core.report.page.render import render
     from bilevel_core.sweep import atomic
 
-    found = inventory.read(directory)
+    found = inventory.read(directory, load_plugins)
     on_read(found)
     atomic.write_text(output, render(directory, found))
     return output

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bilevel_core.sweep import stock, store
+from bilevel_core.making import instances_kept
+from bilevel_core.sweep import store
+from bilevel_core.sweep.currency import Currency, currency_check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,14 +31,15 @@ class Missed(NamedTuple):
 class Run(NamedTuple):
     """One record without its counts and points.
 
-    current: whether today's code would compute it; machine: position in `Inventory.machines`.
+    currency: what comparing it with today's code came to.
+    machine: position in `Inventory.machines`.
     """
 
     config: RunConfig
     status: str
     seconds: float
     code: str
-    current: bool
+    currency: Currency
     machine: int
     missed: tuple[Missed, ...]
 
@@ -53,13 +56,15 @@ class Inventory(NamedTuple):
     damaged: tuple[store.Damaged, ...]
 
 
-def read(directory: Path) -> Inventory:
+def read(directory: Path, load_plugins: bool = False) -> Inventory:
     """Read all runs of a store.
+
+    load_plugins: import what its runs name, to compare them with today's code.
 
     Raises:
         InputError: the directory does not exist, is not one, or holds no intact run.
     """
-    is_current = stock.code_check()
+    compare = currency_check(load_plugins)
     damaged: list[store.Damaged] = []
     machines: dict[tuple[tuple[str, str], ...], int] = {}
     runs: list[Run] = []
@@ -72,13 +77,14 @@ def read(directory: Path) -> Inventory:
                 record.status,
                 record.seconds,
                 record.code,
-                is_current(record),
+                compare(record),
                 machines.setdefault(told, len(machines)),
                 missed(record),
             )
         )
 
-    frame = store.frame(directory, damaged.append, note)
+    with instances_kept():
+        frame = store.frame(directory, damaged.append, note)
     return Inventory(frame, tuple(runs), tuple(dict(told) for told in machines), tuple(damaged))
 
 

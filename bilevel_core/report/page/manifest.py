@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from bilevel_core.reading import DECODER_ERRORS
 from bilevel_core.report.groups import Group
 from bilevel_core.sweep.keys import canonical, to_json
+from bilevel_core.sweep.run_file import bytes_of
 
 if TYPE_CHECKING:
     from bilevel_core.sweep.specification import Grid, Specification
@@ -30,10 +32,10 @@ def read(directory: Path) -> Manifest | None:
     from bilevel_core.sweep.specification import Specification
 
     try:
-        content = json.loads((directory / "sweep.json").read_bytes())
+        content = json.loads(bytes_of(directory / "sweep.json"))
         specification = Specification.model_validate(content["specification"])
         ends = [str(content.get(name) or "") for name in ("started", "finished")]
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ValidationError):
+    except (*DECODER_ERRORS, ValidationError):
         return None
     return Manifest(specification, toml_of(specification), *ends)
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from bilevel_core.report.page.inventory import Inventory, Run
 from bilevel_core.report.page.misses import heading
 from bilevel_core.report.style import short
+from bilevel_core.sweep.currency import Currency
 
 MACHINE = ("system", "machine", "cores", "cpu", "gpu", "python")
 """What stands first of an environment; the versions of libraries follow."""
@@ -34,6 +35,7 @@ class Configuration(NamedTuple):
     limits: str
     codes: str
     outdated: int
+    not_compared: int
 
 
 def machines(inventory: Inventory) -> list[Machine]:
@@ -68,7 +70,8 @@ def _configuration(title: str, solver: str, runs: list[Run]) -> Configuration:
         spans(repeated) or "none drawn",
         distinct(_limits),
         distinct(lambda run: run.code[:12]),
-        sum(not run.current for run in runs),
+        sum(run.currency is Currency.OUTDATED for run in runs),
+        sum(run.currency is Currency.NOT_COMPARED for run in runs),
     )
 
 

@@ -14,6 +14,7 @@ from bilevel_core.report.legend import VERDICTS
 from bilevel_core.report.page.inventory import Inventory
 from bilevel_core.report.page.sections import Section
 from bilevel_core.report.wording import head
+from bilevel_core.sweep.currency import Currency
 from bilevel_core.sweep.progress import compact
 
 WORDS = {**VERDICTS, ZERO: "the algorithm never calls this oracle"}
@@ -40,6 +41,7 @@ class Summary(NamedTuple):
     exceeding: tuple[str, ...]
     unsettled_above: int
     outdated: int
+    not_compared: int
     hours: float
 
 
@@ -65,7 +67,8 @@ def summary(inventory: Inventory, sections: Sequence[Section]) -> Summary:
         tuple(total[word] for word in words),
         tuple(_exceeding(sections)),
         sum(_is_unsettled_above(entry) for one in sections for entry in _counted(one)),
-        sum(not run.current for run in inventory.runs),
+        sum(run.currency is Currency.OUTDATED for run in inventory.runs),
+        sum(run.currency is Currency.NOT_COMPARED for run in inventory.runs),
         sum(run.seconds for run in inventory.runs) / 3600,
     )
 
