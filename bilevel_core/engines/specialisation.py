@@ -5,8 +5,6 @@ A specialisation is compiled once and kept in a folder named after the source th
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from bilevel_core.engines import (
     arena,
     array_kernels,
     batch_kernels,
+    code_cache,
     kernels,
     lending,
     matrix_kernels,
@@ -51,21 +50,6 @@ _codes: dict[tuple[Any, ...], Callable[..., Any]] = {}
 _jitable: set[Callable[..., Any]] = set()
 
 
-def cache_directory() -> Path:
-    """Where compiled code is kept: BILEVEL_CACHE_DIR, the user's cache, or a temporary folder."""
-    given = os.environ.get("BILEVEL_CACHE_DIR")
-    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    own = base if given else base / "bilevel-bench"
-    for folder in (own, Path(tempfile.gettempdir()) / "bilevel-bench"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    raise OSError("no writable folder for compiled code; set BILEVEL_CACHE_DIR")
-
-
 def specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
     """The compiled form of `loop`, from disk where the source behind it has not changed."""
     named = (loop, *roots)
@@ -87,12 +71,10 @@ def _from_disk(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any
         numba.__version__,
         np.__version__,
     )
-    settings: Any = numba.config
-    previous, settings.CACHE_DIR = settings.CACHE_DIR, str(cache_directory() / key)
-    try:
-        return numba.njit(cache=True, error_model="numpy")(loop)
-    finally:
-        settings.CACHE_DIR = previous
+    # Without Python's lock, so that signals are heard while a step does not return.
+    compiled = numba.njit(nogil=True, error_model="numpy")(loop)
+    code_cache.keep(compiled, key)
+    return compiled
 
 
 def specialise_solver(
