@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bilevel_core.cli import fits
+from bilevel_core.cli.guard import aside
 from bilevel_core.errors import InputError, unknown_name
 from bilevel_core.report.groups import QUANTITIES
 from bilevel_core.sweep.progress import say
@@ -129,9 +130,11 @@ def report(
         _say_outdated(sum(not run.current for run in found.runs))
 
     store.require_runs(directory)  # a path that is no store is named before one below it
-    typer.echo(
-        report.write_page(directory, _file(output or directory / "report.html"), say_left_out)
-    )
+    with aside():
+        page = report.write_page(
+            directory, _file(output or directory / "report.html"), say_left_out
+        )
+    typer.echo(page)
 
 
 def _file(path: Path) -> Path:
@@ -150,9 +153,10 @@ def _frame(directory: Path) -> pd.DataFrame:
     rows = []
     outdated = 0
     is_current = plan.code_check()
-    for record in store.records(directory, lambda damaged: say(f"left out {damaged}")):
-        rows += record.rows()
-        outdated += not is_current(record)
+    with aside():
+        for record in store.records(directory, lambda damaged: say(f"left out {damaged}")):
+            rows += record.rows()
+            outdated += not is_current(record)
     _say_outdated(outdated)
     return store.to_frame(rows)
 

@@ -5,8 +5,8 @@ write to, is not used. A run never fails for its cache: what is damaged is compi
 cannot be kept is not kept, and one line on standard error says so.
 
 Of Numba: `config.CACHE_DIR`, `Dispatcher._cache` and, of `numba.core.caching`, `FunctionCache`,
-`CompileResultCacheImpl._locator_classes`, `UserProvidedCacheLocator`, and `_load_data`, `_save_data`,
-`_data_path`, `_dump` and `_open_for_write` of `IndexDataCacheFile`.
+`CompileResultCacheImpl._locator_classes`, `UserProvidedCacheLocator`, and of `IndexDataCacheFile`
+`_load_data`, `_save_data`, `_data_path`, `_dump` and `_open_for_write`.
 """
 
 from __future__ import annotations
