@@ -45,7 +45,8 @@ def list_names() -> None:
     import problems
     from bilevel_core import solvers
 
-    width = max(map(len, (*problems.names(), *solvers.names())))
+    with aside():
+        width = max(map(len, (*problems.names(), *solvers.names())))
     typer.echo("problems")
     for name in problems.names():
         options = problems.parameters(name).values()
@@ -75,7 +76,8 @@ def fit(
         raise unknown_name("quantity", quantity, QUANTITIES)
     if model not in fits.MODELS:
         raise unknown_name("model", model, fits.MODELS)
-    found = fits.fit_all(_frame(directory), (quantity,) if quantity else QUANTITIES, model)
+    with aside():
+        found = fits.fit_all(_frame(directory), (quantity,) if quantity else QUANTITIES, model)
     if as_json:
         typer.echo(json.dumps([fits.to_dict(one) for one in found], indent=2, allow_nan=False))
     else:
@@ -92,7 +94,8 @@ def table(
     from bilevel_core.sweep import atomic
 
     path = None if output is None else _file(output)
-    text = report.write_table(_frame(directory), format_.value)
+    with aside():
+        text = report.write_table(_frame(directory), format_.value)
     if path is None:
         typer.echo(text)
     else:
@@ -112,7 +115,9 @@ def plot(
     from bilevel_core import report
 
     figures = output or directory / "figures"
-    for path in report.write_figures(_frame(directory), figures, style.value):
+    with aside():
+        written = report.write_figures(_frame(directory), figures, style.value)
+    for path in written:
         typer.echo(path)
 
 
@@ -153,10 +158,9 @@ def _frame(directory: Path) -> pd.DataFrame:
     rows = []
     outdated = 0
     is_current = plan.code_check()
-    with aside():
-        for record in store.records(directory, lambda damaged: say(f"left out {damaged}")):
-            rows += record.rows()
-            outdated += not is_current(record)
+    for record in store.records(directory, lambda damaged: say(f"left out {damaged}")):
+        rows += record.rows()
+        outdated += not is_current(record)
     _say_outdated(outdated)
     return store.to_frame(rows)
 

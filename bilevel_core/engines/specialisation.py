@@ -51,7 +51,16 @@ _jitable: set[Callable[..., Any]] = set()
 
 
 def specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
-    """The compiled form of `loop`, from disk where the source behind it has not changed."""
+    """The compiled form of `loop`, from disk where the source behind it has not changed.
+
+    Raises:
+        InputError: Numba is told to compile nothing.
+    """
+    if numba.config.DISABLE_JIT:
+        raise InputError(
+            "engine: 'compiled' compiles, which NUMBA_DISABLE_JIT forbids; unset it, or expected "
+            "engine 'torch'"
+        )
     named = (loop, *roots)
     if named not in _compiled:
         _compiled[named] = _from_disk(loop, roots)
