@@ -76,7 +76,5 @@ def test_a_mistake_in_theory_names_its_line(tmp_path, monkeypatch):
     monkeypatch.setattr(solvers, "_steps", dict(solvers._steps))
     path = tmp_path / "my_solver.py"
     path.write_text(SOLVER.replace("BODY", "pass").replace("Params(0.1)", "Params(1 / 0)"))
-    with pytest.raises(
-        bl.InputError, match=r"division by zero \(my_solver.py, line "
-    ):
+    with pytest.raises(bl.InputError, match=r"division by zero \(my_solver.py, line "):
         bl.run(problems.make("hard", kappa=4), f"{path}:NAME", 0.5)
