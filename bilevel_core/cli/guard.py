@@ -62,6 +62,8 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> int:
             return _ended(BAD_INPUT, f"error: {error}")
         case CommandError():
             return _ended(FAILED, f"error: {error}")
+        case OSError(errno=number, filename=None) if number in FULL:
+            return _ended(_silenced(), f"error: standard output: {error.strerror}")
         case OSError(errno=number) if number in FULL:
             return _ended(FAILED, f"error: {_file(error)}; the same command resumes")
         case PermissionError() | FileNotFoundError() | FileExistsError():
@@ -82,7 +84,7 @@ def _ended(code: int, line: str) -> int:
 
 
 def _file(error: OSError) -> str:
-    return f"{error.filename or 'a file'}: {error.strerror}"
+    return f"{error.filename}: {error.strerror}"
 
 
 def _silenced() -> int:
