@@ -65,7 +65,7 @@ def blaming(what: str) -> Iterator[None]:
 
 
 def plain_reason(error: BaseException) -> str:
-    """One line that says what an exception means, and where in a file of the user's it was raised."""
+    """One line that says what an exception means, and where in a user's file it was raised."""
     if "Failed in nopython mode" in str(error):
         return one_line(_of_the_compiler(str(error)))
     text = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

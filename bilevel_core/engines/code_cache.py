@@ -89,13 +89,13 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-class _Code(caching.CompileResultCacheImpl):  # type: ignore[misc]
+class _Code(caching.CompileResultCacheImpl):
     """Never beside the source, where Numba goes if the folder that it is told is full."""
 
-    _locator_classes = (caching.UserProvidedCacheLocator,)
+    _locator_classes: list[type[object]] = [caching.UserProvidedCacheLocator]  # noqa: RUF012
 
 
-class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
+class _Files(caching.IndexDataCacheFile):
     """Files of code with a checksum: changed machine code would run."""
 
     def _load_data(self, name: str) -> Any:
@@ -110,7 +110,7 @@ class _Files(caching.IndexDataCacheFile):  # type: ignore[misc]
             file.write(hashlib.sha256(content).digest() + content)
 
 
-class _Cache(caching.FunctionCache):  # type: ignore[misc]
+class _Cache(caching.FunctionCache):
     """A cache that fails no run."""
 
     _impl_class = _Code

@@ -56,7 +56,8 @@ def specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any
     Raises:
         InputError: Numba is told to compile nothing.
     """
-    if numba.config.DISABLE_JIT:
+    settings: Any = numba.config
+    if settings.DISABLE_JIT:
         raise InputError(
             "engine: 'compiled' compiles, which NUMBA_DISABLE_JIT forbids; unset it, or expected "
             "engine 'torch'"

@@ -170,7 +170,7 @@ def drawn_in(style: Style) -> Iterator[None]:
 
     if backend is not None:
         os.environ["MPLBACKEND"] = backend
-    with matplotlib.style.context(rc(style), after_reset=True):  # type: ignore[arg-type]
+    with matplotlib.style.context(rc(style), after_reset=True):
         yield
 
 
