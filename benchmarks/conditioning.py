@@ -24,7 +24,7 @@ from bilevel_core.report import placement
 from bilevel_core.report.groups import HEADS, Group, label, split
 from bilevel_core.report.saving import save
 from bilevel_core.report.style import short
-from bilevel_core.report.styles import SCREEN, rc
+from bilevel_core.report.styles import SCREEN, drawn_in
 from bilevel_core.sweep import atomic, store
 from bilevel_core.sweep.progress import say
 
@@ -159,10 +159,8 @@ def write(directory: Path, curves: Path) -> None:
 
 def draw(directory: Path, group: Group, found: Sequence[tuple[Condition, float]]) -> None:
     """Write the picture, and the page around it."""
-    import matplotlib
-
     starts = {one.task: one.kappa for one, _ in found if one.gradients == 0}
-    with matplotlib.rc_context(rc(SCREEN)):  # type: ignore[arg-type]
+    with drawn_in(SCREEN):
         figure, table = placement.draw(group, starts)
         save(figure, table, directory / "placement")
     atomic.write_text(directory / "README.md", page(found, group, table))

@@ -16,7 +16,7 @@ from benchmarks.instrument import drawing, solving, stores
 from benchmarks.instrument.panels import Panel, from_dict, to_dict
 from bilevel_core.environment import environment
 from bilevel_core.report.saving import save
-from bilevel_core.report.style import RC
+from bilevel_core.report.styles import SCREEN, drawn_in
 from bilevel_core.sweep.atomic import write_text
 
 PARTS = ("kappa", "dimension", "batch", "store", "instances")
@@ -52,12 +52,10 @@ def markdown(panels: Sequence[Panel]) -> str:
 
 def write(directory: Path, found: dict[str, dict]) -> None:
     """The figure and the table of all parts that were ever measured, and all of it as JSON."""
-    import matplotlib
-
     panels = [from_dict(each) for part in PARTS if part in found for each in found[part]["panels"]]
     write_text(directory / "growth.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     write_text(directory / "growth.md", markdown(panels))
-    with matplotlib.rc_context(RC):
+    with drawn_in(SCREEN):
         save(*drawing.draw(panels), directory / "growth")
 
 

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
+import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bilevel_core.ownership import PROJECT, is_library_file
 
 LONGEST_MESSAGE = 300
 """Characters of an InputError's message: what is longer loses its middle."""
@@ -44,6 +49,10 @@ def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> InputError:
     return InputError(f"no {kind} {name!r}{hint} allowed: {', '.join(names)}")
 
 
+BY_PLUG_INS = (Exception, SystemExit, GeneratorExit)
+"""Whatever a plug-in may raise, but for Ctrl-C."""
+
+
 @contextlib.contextmanager
 def blaming(what: str) -> Iterator[None]:
     """Whatever a plug-in raises in the block becomes an InputError that names it.
@@ -54,18 +63,42 @@ def blaming(what: str) -> Iterator[None]:
         yield
     except (InputError, OSError):
         raise
-    except (Exception, SystemExit) as error:
+    except BY_PLUG_INS as error:
         raise InputError(f"{what} raised {plain_reason(error)}") from error
 
 
 def plain_reason(error: BaseException) -> str:
-    """One line that says what an exception means.
+    """One line that says what an exception means, and where in a user's file it was raised."""
+    if "Failed in nopython mode" in str(error):
+        return one_line(_of_the_compiler(str(error)))
+    text = next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")
+    line = f"{type(error).__name__}: {text}"
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    places = (f"{Path(f.filename).name}, line {f.lineno}" for f in frames if _is_own(f.filename))
+    return one_line(f"{line} ({place})" if (place := next(places, "")) else line)
 
-    A compiler's message nests one failure in another; the innermost, just above the first source
-    line that it quotes, is the one to read.
+
+def _of_the_compiler(message: str) -> str:
+    """The innermost of the failures that a message of Numba's nests, and the user's line behind it.
+
+    Each begins below a line "Failed in nopython mode"; what it quotes from a file comes after.
     """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    quoted = next((i for i, line in enumerate(lines) if line.startswith('File "')), 0)
-    if "nopython" in str(error) and quoted:
-        return f"does not compile: {lines[quoted - 1]} ({lines[quoted].rstrip(':')})"
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    start = max(i for i, line in enumerate(lines) if "Failed in nopython mode" in line) + 1
+    what, *others = lines[start:] or ["no message"]
+    calls = (line.removeprefix(">>> ") for line in others if line.startswith(">>> "))
+    if what.endswith("found for signature:"):
+        what = f"no implementation of {next(calls, 'a function')}"
+    if not what.startswith("NameError"):
+        what = f"does not compile: {what}"
+    quoted = (re.fullmatch(r'File "(.+)", line (\d+):', line) for line in others)
+    own = (f"{Path(q[1]).name}, line {q[2]}" for q in quoted if q and _is_own(q[1]))
+    return f"{what} ({place})" if (place := next(own, "")) else what
+
+
+def _is_own(file: str) -> bool:
+    """Whether a file is the user's: neither of this package nor of an installed library."""
+    root = Path(__file__).parent.parent
+    path = Path(file).resolve()
+    is_ours = any(path.is_relative_to(root / name) for name in PROJECT)
+    return path.is_file() and not is_ours and not is_library_file(str(path))

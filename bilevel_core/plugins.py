@@ -1,7 +1,13 @@
-"""Solvers and problems from users' own files and from installed packages."""
+"""Solvers and problems from users' own files and from installed packages.
+
+A file imports its neighbours as a script does, but that they hide no installed package: its folder
+is the last place where Python looks, and stays one. Python knows one module of a name: where a
+neighbour's is taken, by another folder's or by a package, the file is refused.
+"""
 
 from __future__ import annotations
 
+import ast
 import functools
 import hashlib
 import importlib.metadata
@@ -10,8 +16,9 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, plain_reason
 from bilevel_core.fingerprint import remember_imports
+from bilevel_core.ownership import PROJECT
 
 
 def is_path(name: str) -> bool:
@@ -44,24 +51,76 @@ def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(module_name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{str(path)!r}: not a Python file")
+    if str(path.parent) not in sys.path:
+        sys.path.append(str(path.parent))
+    importlib.invalidate_caches()
+    _check_neighbours(path)
     module = importlib.util.module_from_spec(spec)
     before = frozenset(sys.modules)
     sys.modules[module_name] = module
     try:
         spec.loader.exec_module(module)
-    except InputError:
+    except BaseException as error:
         del sys.modules[module_name]
-        raise
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # the file is the user's: whatever it raises is what has to be told
-        del sys.modules[module_name]
-        raise InputError(
-            f"{str(path)!r} does not import: {type(error).__name__}: {error}"
-        ) from error
+        if isinstance(error, InputError | KeyboardInterrupt):
+            raise
+        # The file is the user's: whatever it raises is what has to be told.
+        raise InputError(f"{str(path)!r} does not import: {plain_reason(error)}") from error
     remember_imports(before)
     return module
+
+
+def _check_neighbours(path: Path) -> None:
+    """Whether what a file imports by the names of its neighbours, and they in turn, are these.
+
+    Raises:
+        InputError: a name is another module's.
+    """
+    left, seen = [path], {path}
+    while left:
+        for name in sorted(_imported(left.pop())):
+            own = _neighbour(path.parent, name)
+            if own is None or own in seen or name in PROJECT:
+                continue
+            taken = _where(name)
+            if taken != own:
+                raise InputError(
+                    f"{str(path)!r}: its import of {name!r} gives {str(taken or name)!r} and "
+                    f"not its neighbour; rename {str(own)!r}"
+                )
+            seen.add(own)
+            left.append(own)
+
+
+def _imported(path: Path) -> set[str]:
+    """The modules that a file names in its imports, without what is inside them."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError, OSError):
+        return set()  # importing it says more
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def _neighbour(folder: Path, name: str) -> Path | None:
+    places = (folder / name / "__init__.py", folder / f"{name}.py")
+    return next((place for place in places if place.is_file()), None)
+
+
+def _where(name: str) -> Path | None:
+    """The file that an import of this name gives, as far as one is behind it."""
+    known = sys.modules.get(name)
+    if known is not None:
+        file = getattr(known, "__file__", None)
+    else:
+        spec = importlib.util.find_spec(name)
+        file = spec.origin if spec is not None and spec.has_location else None
+    return Path(file).resolve() if file else None
 
 
 @functools.cache

@@ -16,7 +16,13 @@ from bilevel_core.engines import ENGINES
 from bilevel_core.engines.chunk import Session
 from bilevel_core.engines.loop import CRITERIA, Track, drive
 from bilevel_core.engines.repeated import RepeatedSession
-from bilevel_core.errors import InputError, OneAtATimeError, plain_reason, unknown_name
+from bilevel_core.errors import (
+    BY_PLUG_INS,
+    InputError,
+    OneAtATimeError,
+    plain_reason,
+    unknown_name,
+)
 from bilevel_core.fingerprint import Fingerprint, fingerprint
 from bilevel_core.interrupts import deferred
 from bilevel_core.jacobian_sums import sums_behind
@@ -345,7 +351,7 @@ def _run_batch(
             seconds += spent
         except (InputError, OneAtATimeError):
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001  # a plug-in may raise anything
+        except BY_PLUG_INS as error:
             tracks = [Track(status="failed", reason=plain_reason(error)) for _ in instances]
         for result, track in zip(results, tracks, strict=True):
             result.append((each, track))

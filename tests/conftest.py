@@ -1,6 +1,7 @@
 """Data for families that read files: tiny contents in the real formats, for the whole session."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,19 @@ def tiny_data(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BILEVEL_DATA", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_signals():
+    """Ctrl-C and SIGTERM as at a terminal, here and in what tests start, also under `nohup ... &`.
+
+    A process hands on which signals it ignores.
+    """
+    given = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in given.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
 """Styles of figures: the size of the page, embedded fonts, and texts that keep apart."""
 
+import os
 import re
+import subprocess
+import sys
 
-import matplotlib
 import pytest
 from figure_text import outside, overlapping
 from report_frames import frame, miss, samples
@@ -10,7 +12,7 @@ from report_frames import frame, miss, samples
 from bilevel_core import report
 from bilevel_core.errors import InputError
 from bilevel_core.report import figures, groups
-from bilevel_core.report.styles import PAPER, SCREEN, SLIDE, STYLES, rc
+from bilevel_core.report.styles import PAPER, SCREEN, SLIDE, STYLES, drawn_in
 
 NAMES = ("counts-kappa", "counts-eps", "heatmap-gc_g", "collapse")
 NOISE = {"curvature": 3, "noise": "finite_sum", "pool": 4096, "sigma": 0.1, "tail": 4.0}
@@ -83,7 +85,7 @@ def test_fonts_are_embedded_as_truetype(written):
 )
 def test_texts_stay_inside_and_apart(style, df):
     (group,) = groups.split(df)
-    with matplotlib.rc_context(rc(STYLES[style])):
+    with drawn_in(STYLES[style]):
         drawn = list(figures.drawings(group, STYLES[style]))
         assert {name for one in drawn for name in NAMES if one.name.startswith(name)} == set(NAMES)
         for name, figure, _ in drawn:
@@ -101,3 +103,38 @@ def test_no_letters_of_paper_or_slide_are_small():
 def test_an_unknown_style_is_named(tmp_path):
     with pytest.raises(InputError, match=r"no style 'poster'.*paper, screen, slide"):
         report.write_figures(frame("aid_bio"), tmp_path, "poster")
+
+
+HOSTILE = """
+text.usetex: True
+lines.linewidth: 30
+axes.grid: True
+figure.facecolor: red
+savefig.bbox: tight
+"""
+DRAW = """
+import hashlib
+from bilevel_core.report.styles import SCREEN, drawn_in
+with drawn_in(SCREEN):
+    from matplotlib.figure import Figure
+    from bilevel_core.report.saving import vector
+    figure = Figure()
+    figure.subplots().plot([1, 2], label="a")
+    print(hashlib.sha256(vector(figure)).hexdigest())
+"""
+
+
+def test_the_users_own_settings_of_matplotlib_change_no_figure(tmp_path):
+    (tmp_path / "matplotlibrc").write_text(HOSTILE)
+    theirs = {"MATPLOTLIBRC": str(tmp_path), "MPLBACKEND": "nonsense"}
+    drawn = [
+        subprocess.run(
+            [sys.executable, "-c", DRAW],
+            env=os.environ | more,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for more in ({}, theirs)
+    ]
+    assert drawn[0] == drawn[1] != ""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from bilevel_core.errors import InputError
-from bilevel_core.sweep import executors, keys, lock, plan, progress, store
+from bilevel_core.sweep import keys, lock, plan, progress, store, workers
 from bilevel_core.sweep.forecast import forecaster
 from bilevel_core.sweep.merge import outcome
 from bilevel_core.sweep.runner import sweep
@@ -259,7 +259,7 @@ def test_renewal_of_a_worker_is_no_warning(recwarn):
 
     told = "A worker stopped while some jobs were given to the "
     assert f'"{told}"' in inspect.getsource(process_executor)
-    with executors.quiet_renewal():
+    with workers.quiet_renewal():
         warnings.warn(told, UserWarning, stacklevel=1)
         warnings.warn("anything else", UserWarning, stacklevel=1)
     assert [str(warning.message) for warning in recwarn] == ["anything else"]
@@ -293,7 +293,7 @@ def wait_for_files(process, out, number):
         time.sleep(0.002)
 
 
-def workers(pid):
+def processes(pid):
     """Worker processes that a process has started (Linux)."""
     threads = Path(f"/proc/{pid}/task").glob("*/children")
     found = [child for thread in threads for child in thread.read_text().split()]
@@ -322,10 +322,10 @@ def test_kill_9_loses_at_most_the_runs_in_flight(specification, reference, tmp_p
     wait_for_files(process, tmp_path, 5)
     process.kill()
     process.communicate(timeout=30)  # ends when the last orphan has closed the pipes
-    time.sleep(3 * executors.WATCH)  # orphaned workers end by themselves
+    time.sleep(3 * workers.WATCH)  # orphaned workers end by themselves
     stored = len(outcomes(tmp_path))
     assert 5 <= stored < RUNS
-    time.sleep(2 * executors.WATCH)
+    time.sleep(2 * workers.WATCH)
     assert len(store.paths(tmp_path)) == stored
     resume(specification, tmp_path, stored)
     assert outcomes(tmp_path) == outcomes(reference)
@@ -335,18 +335,19 @@ def test_kill_9_loses_at_most_the_runs_in_flight(specification, reference, tmp_p
 def test_killed_worker_is_replaced(specification, reference, tmp_path):
     process = start(specification, tmp_path, 2)
     wait_for_files(process, tmp_path, 5)
-    first, *_ = found = workers(process.pid)
+    first, *_ = found = processes(process.pid)
     assert len(found) == 2
     assert all(ignores_ctrl_c(pid) for pid in found)
     os.kill(first, signal.SIGKILL)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
-    assert "a worker died {SIGKILL(-9)}, with at most 2 runs; going on with new workers" in err
+    assert "a worker died {SIGKILL(-9)} under aid_bio on hard, kappa " in err
+    assert "; going on with a new one" in err
     assert f"{RUNS} computed" in out
     assert outcomes(tmp_path) == outcomes(reference)
 
 
-def test_run_that_kills_every_worker_ends_the_sweep(tmp_path):
+def test_runs_that_kill_every_worker_are_named_after_the_others_are_stored(tmp_path):
     (tmp_path / "deadly.py").write_text(DEADLY)
     solvers = ["aid_bio", f"{tmp_path}/deadly.py:deadly"]
     grid = TEXT.replace('["aid_bio"]', str(solvers)).replace("[4, 6, 8, 10]", "[4]")
@@ -355,19 +356,33 @@ def test_run_that_kills_every_worker_ends_the_sweep(tmp_path):
     _, err = process.communicate(timeout=120)
     assert process.returncode == 1
     last = err.splitlines()[-1]
-    assert last.startswith("error: a worker died {")
+    assert last.startswith("error: every worker that took it died: ")
+    assert last.count("deadly on hard, kappa 4, seed ") == last.count(" {EXIT(3)}; ") == 2
     assert last.endswith("; the same command resumes")
+    assert len(outcomes(tmp_path / "out")) == 2
     assert not store.being_written(tmp_path / "out")
 
 
-@pytest.mark.parametrize(("jobs", "everyone"), [(1, False), (2, False), (2, True)])
-def test_ctrl_c_says_how_to_resume(specification, reference, tmp_path, jobs, everyone):
-    """A terminal sends SIGINT to every process of the group, `kill` to one."""
+@pytest.mark.parametrize(
+    ("jobs", "number", "send"),
+    [
+        (1, signal.SIGINT, os.kill),
+        (2, signal.SIGINT, os.kill),
+        (2, signal.SIGINT, os.killpg),
+        (1, signal.SIGTERM, os.kill),
+        (2, signal.SIGTERM, os.killpg),
+    ],
+)
+def test_ctrl_c_and_sigterm_say_how_to_resume(
+    specification, reference, tmp_path, jobs, number, send
+):
+    """A terminal, or a batch system, sends to every process of the group, `kill` to one."""
     process = start(specification, tmp_path, jobs)
     wait_for_files(process, tmp_path, 5)
-    (os.killpg if everyone else os.kill)(process.pid, signal.SIGINT)
+    send(process.pid, number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + number
+    assert jobs == 1 or "not finished: aid_bio on hard, kappa " in err
     assert f"runs are stored in {tmp_path}; the same command resumes" in err
     assert "Traceback" not in err
     assert not store.being_written(tmp_path)

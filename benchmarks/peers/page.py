@@ -8,7 +8,8 @@ from typing import Any
 
 from bilevel_core.environment import environment
 from bilevel_core.report.saving import raster
-from bilevel_core.report.style import GUIDE, RC
+from bilevel_core.report.style import GUIDE
+from bilevel_core.report.styles import SCREEN, drawn_in
 from bilevel_core.sweep.atomic import write_bytes, write_text
 
 INTRODUCTION = """# Speed, beside JAX and NumPy
@@ -159,10 +160,9 @@ def _environment(report: dict[str, Any]) -> str:
 
 
 def _figure(rows: list[dict[str, Any]], path: Path) -> None:
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context(RC):
+    with drawn_in(SCREEN):
         figure = Figure(figsize=(6.9, 0.6 + 0.2 * len(rows)), layout="constrained")
         axes = figure.subplots()
         for y, row in enumerate(reversed(rows)):

@@ -1,6 +1,7 @@
 """The command line, `bilevel-bench`: thin commands over the package.
 
-Exit codes: 0 done, 1 a run or check failed, 2 bad input (one line on standard error), 130 Ctrl-C.
+Exit codes: 0 done, 1 a run or check failed, 2 bad input (one line on standard error), 130 Ctrl-C,
+143 SIGTERM.  Both finish what is being written; the third of them ends the command at once.
 Everything slow to import is imported by the command that needs it.
 """
 
@@ -59,6 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line on `arguments` (default: those of the process) and exit."""
 
     def command(arguments: Sequence[str]) -> object:
-        return app(list(arguments), prog_name="bilevel-bench", standalone_mode=False)
+        # Not by calling `app`, which has exit codes of its own for what a command raises.
+        group = typer.main.get_command(app)
+        try:
+            with group.make_context("bilevel-bench", list(arguments)) as context:
+                return group.invoke(context)
+        except typer.Exit as ended:
+            return ended.exit_code
 
     sys.exit(guarded(command, sys.argv[1:] if arguments is None else arguments))

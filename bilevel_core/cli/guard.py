@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import re
 import sys
@@ -11,9 +13,13 @@ from typing import Any
 
 import typer
 
+from bilevel_core import interrupts
 from bilevel_core.errors import InputError
 
-DONE, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Errors of a disk that takes no more: what is stored by then is whole."""
 
 # The base of all usage errors; its home is a private module.
 UsageError: Any = typer.BadParameter.__bases__[0]
@@ -25,19 +31,28 @@ class CommandError(Exception):
 
 def guarded(command: Callable[[Sequence[str]], object], arguments: Sequence[str]) -> int:
     """Run `command(arguments)`; whatever happens becomes an exit code and at most one line."""
-    try:
-        code = command(arguments)
-        sys.stdout.flush()
-    except (KeyboardInterrupt, typer.Abort):
-        return _ended(INTERRUPTED, "interrupted")
-    except Exception as error:  # noqa: BLE001 - the last place that can explain it
-        if "--debug" in arguments:
-            traceback.print_exc()
-        return _explained(error, arguments)
+    with interrupts.ended_by_the_last():
+        try:
+            with interrupts.raised():
+                code = command(arguments)
+                sys.stdout.flush()
+        except (KeyboardInterrupt, typer.Abort) as error:
+            if isinstance(error, interrupts.Terminated):
+                return _ended(TERMINATED, "terminated")
+            return _ended(INTERRUPTED, "interrupted")
+        except BaseException as error:  # noqa: BLE001 - the last place that can explain it
+            if "--debug" in arguments:
+                traceback.print_exc()
+            return _explained(error, arguments)
     return code if isinstance(code, int) else DONE
 
 
-def _explained(error: Exception, arguments: Sequence[str]) -> int:
+def aside() -> contextlib.AbstractContextManager[object]:
+    """What plug-ins print in the block goes to standard error: standard output is for data."""
+    return contextlib.redirect_stdout(sys.stderr)
+
+
+def _explained(error: BaseException, arguments: Sequence[str]) -> int:
     match error:
         case BrokenPipeError():
             return _silenced()
@@ -47,6 +62,10 @@ def _explained(error: Exception, arguments: Sequence[str]) -> int:
             return _ended(BAD_INPUT, f"error: {error}")
         case CommandError():
             return _ended(FAILED, f"error: {error}")
+        case OSError(errno=number, filename=None) if number in FULL:
+            return _ended(_silenced(), f"error: standard output: {error.strerror}")
+        case OSError(errno=number) if number in FULL:
+            return _ended(FAILED, f"error: {_file(error)}; the same command resumes")
         case PermissionError() | FileNotFoundError() | FileExistsError():
             return _ended(BAD_INPUT, f"error: {_file(error)}")
         case NotADirectoryError() | IsADirectoryError():

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bilevel_core.cli.guard import CommandError
+from bilevel_core.cli.guard import CommandError, aside
 from bilevel_core.cli.parse import (
     family_options,
     integer,
@@ -20,9 +20,10 @@ from bilevel_core.cli.parse import (
     whole_numbers,
 )
 from bilevel_core.cli.preview import print_preview
-from bilevel_core.cli.text import describe, print_record
+from bilevel_core.cli.text import print_record
 from bilevel_core.errors import InputError
 from bilevel_core.record import RunConfig
+from bilevel_core.sweep.progress import describe
 
 
 def run(
@@ -75,8 +76,8 @@ def run(
     from bilevel_core.solvers import get
     from bilevel_core.sweep.specification import default_engine
 
-    with instances_kept():
-        options = family_options(option)
+    options = family_options(option)
+    with aside(), instances_kept():
         config = RunConfig(
             problem=problem,
             options=options,
@@ -127,6 +128,14 @@ def sweep(
             help="Make the runs on this Dask cluster: tcp://HOST:PORT, a scheduler file, or local.",
         ),
     ] = None,
+    run_timeout: Annotated[
+        float | None,
+        typer.Option(
+            parser=number,
+            metavar="SECONDS",
+            help="End a run that takes longer, compiling included: it has failed, others go on.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print predicted cost and time, and make nothing.")
     ] = False,
@@ -135,7 +144,8 @@ def sweep(
 
     The predicted time is printed first.  A grid with a budget leaves out what is predicted to take
     more oracle calls, and stores it as infeasible.  Exit code 1 when a run failed; censored,
-    diverged and infeasible runs are results.
+    diverged and infeasible runs are results.  Ctrl-C and SIGTERM finish what is being written (exit
+    codes 130 and 143); the third of them ends the command at once.
     """
     from joblib import cpu_count
 
@@ -150,15 +160,16 @@ def sweep(
             f"{'--dry-run' if dry_run else '--jobs'} beside an address, got {dask!r}"
         )
     processes = cpu_count() if jobs is None else jobs
-    with instances_kept():
+    with aside(), instances_kept():
         wanted = load(specification)
-        if dry_run:
-            print_preview(wanted, out, processes)
-            return
-        try:
-            summary = runner.sweep(wanted, out, processes, dask)
-        except ExecutorError as error:
-            raise CommandError(f"{error}; the same command resumes") from error
+        if not dry_run:
+            try:
+                summary = runner.sweep(wanted, out, processes, dask, run_timeout)
+            except ExecutorError as error:
+                raise CommandError(f"{error}; the same command resumes") from error
+    if dry_run:
+        print_preview(wanted, out, processes)
+        return
     typer.echo(summary)
     for failure in summary.failures:
         typer.echo(f"failed: {describe(failure.config)}: {failure.reason}")

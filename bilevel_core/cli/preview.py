@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from bilevel_core.cli.guard import aside
 from bilevel_core.cli.text import print_table
 
 if TYPE_CHECKING:
@@ -23,8 +24,13 @@ def print_preview(specification: Specification, out: Path, jobs: int) -> None:
     from bilevel_core.sweep.forecast import forecaster
     from bilevel_core.sweep.outlook import outlook
 
-    forecast = forecaster()
-    todo = runner.preview(specification, out, jobs, forecast)
-    for number, grid in enumerate(specification.grid, start=1):
-        print_table(*outlook(grid, number, forecast))
+    with aside():
+        forecast = forecaster()
+        todo = runner.preview(specification, out, jobs, forecast)
+        tables = [
+            outlook(grid, number, forecast)
+            for number, grid in enumerate(specification.grid, start=1)
+        ]
+    for table in tables:
+        print_table(*table)
     typer.echo(plan.announcement(todo, jobs) or f"nothing to make: {todo.kept.total()} runs stored")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bilevel_core.cli import fits
+from bilevel_core.cli.guard import aside
 from bilevel_core.errors import InputError, printable, unknown_name
 from bilevel_core.report.groups import QUANTITIES
 from bilevel_core.sweep.progress import say
@@ -51,7 +52,8 @@ def list_names() -> None:
     import problems
     from bilevel_core import solvers
 
-    width = max(map(len, (*problems.names(), *solvers.names())))
+    with aside():
+        width = max(map(len, (*problems.names(), *solvers.names())))
     typer.echo("problems")
     for name in problems.names():
         options = problems.parameters(name).values()
@@ -82,9 +84,9 @@ def fit(
         raise unknown_name("quantity", quantity, QUANTITIES)
     if model not in fits.MODELS:
         raise unknown_name("model", model, fits.MODELS)
-    found = fits.fit_all(
-        _frame(directory, load_plugins), (quantity,) if quantity else QUANTITIES, model
-    )
+    with aside():
+        frame = _frame(directory, load_plugins)
+        found = fits.fit_all(frame, (quantity,) if quantity else QUANTITIES, model)
     if as_json:
         typer.echo(json.dumps([fits.to_dict(one) for one in found], indent=2, allow_nan=False))
     else:
@@ -102,7 +104,8 @@ def table(
     from bilevel_core.sweep import atomic
 
     path = None if output is None else _file(output)
-    text = printable(report.write_table(_frame(directory, load_plugins), format_.value))
+    with aside():
+        text = printable(report.write_table(_frame(directory, load_plugins), format_.value))
     if path is None:
         typer.echo(text)
     else:
@@ -123,7 +126,10 @@ def plot(
     from bilevel_core import report
 
     figures = output or directory / "figures"
-    for path in report.write_figures(_frame(directory, load_plugins), figures, style.value):
+    with aside():
+        frame = _frame(directory, load_plugins)
+        written = report.write_figures(frame, figures, style.value)
+    for path in written:
         typer.echo(path)
 
 
@@ -145,7 +151,9 @@ def report(
 
     store.require_runs(directory)  # a path that is no store is named before one below it
     path = _file(output or directory / "report.html")
-    typer.echo(report.write_page(directory, path, say_left_out, load_plugins))
+    with aside():
+        page = report.write_page(directory, path, say_left_out, load_plugins)
+    typer.echo(page)
 
 
 def _file(path: Path) -> Path:

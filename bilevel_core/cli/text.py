@@ -10,19 +10,13 @@ import typer
 
 from bilevel_core.errors import printable
 from bilevel_core.report.groups import HEADS
+from bilevel_core.sweep.progress import describe
 
 if TYPE_CHECKING:
-    from bilevel_core.record import RunConfig, RunRecord
+    from bilevel_core.record import RunRecord
 
 # Characters in a line where the output is no terminal, so that tables are not wrapped there.
 WIDTH = 160
-
-
-def describe(config: RunConfig) -> str:
-    """One run in a few words: "aid_bio on hard, kappa 16, seed 0"."""
-    return printable(
-        f"{config.solver} on {config.problem}, kappa {config.kappa:g}, seed {config.seed}"
-    )
 
 
 def print_record(record: RunRecord) -> None:

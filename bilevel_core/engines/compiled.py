@@ -6,11 +6,13 @@ folder named after the source that it was made from.
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numba.core.errors import NumbaError
 
 from bilevel_core import reference
 from bilevel_core.engines import kernels
@@ -91,6 +93,23 @@ def copied(state: Any) -> Any:
     return type(state)(*arrays)
 
 
+@contextlib.contextmanager
+def _in_pythons_words(step: Callable[[], Any]) -> Iterator[None]:
+    """What does not compile, or fails where Numba names no line, as a step in Python tells it.
+
+    A step that Python passes, or that fails otherwise than its compiled form, tells nothing.
+    """
+    try:
+        yield
+    except Exception as error:
+        try:
+            step()
+        except Exception as told:
+            if isinstance(error, NumbaError) or type(told) is type(error):
+                raise told from None
+        raise
+
+
 class CompiledSession:
     """A run in progress on the compiled engine."""
 
@@ -111,13 +130,14 @@ class CompiledSession:
             functions += sampled_functions(data)
         self._problem = problem
         self._oracle = new_oracle(problem, data, streams)
-        self._params = params
+        self._step, self._params = solver.step, params
         self._state = copied(solver.init(problem.x0, problem.y0))
         self._other = copied(self._state)
         self._shapes = known_shapes((self._oracle, self._state))
         self._room = np.empty(0)
         specialised = specialise_solver(advance, solver, params, functions)
-        self._advance = code_for(specialised, self._arguments(*self._places(0)), self._shapes)
+        with _in_pythons_words(lambda: solver.step(self._oracle, params, self._state)):
+            self._advance = code_for(specialised, self._arguments(*self._places(0)), self._shapes)
         self._reference = (
             None if problem.closed_forms else _NumericalReference(problem, data, family)
         )
@@ -135,7 +155,8 @@ class CompiledSession:
 
     def _run(self, n: int) -> tuple[np.ndarray, np.ndarray]:
         positions, ledgers, done = self._places(n)
-        self._state = self._advance(*self._arguments(positions, ledgers, done))
+        with _in_pythons_words(lambda: self._step(self._oracle, self._params, self._state)):
+            self._state = self._advance(*self._arguments(positions, ledgers, done))
         if done[1] > self._room.size:
             self._room = aligned_empty((done[1],))
         return positions[: done[0]], ledgers[: done[0]]

@@ -6,8 +6,6 @@ A specialisation is compiled once and kept in a folder named after the source th
 from __future__ import annotations
 
 import functools
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +18,7 @@ from bilevel_core.engines import (
     arena,
     array_kernels,
     batch_kernels,
+    code_cache,
     kernels,
     lending,
     matrix_kernels,
@@ -29,7 +28,7 @@ from bilevel_core.engines import (
 )
 from bilevel_core.errors import InputError
 from bilevel_core.fingerprint import Fingerprint, fingerprint, functions_behind
-from bilevel_core.fingerprint.ownership import is_users
+from bilevel_core.ownership import is_users
 from bilevel_core.solvers import Solver
 
 SOURCES = tuple(
@@ -53,29 +52,21 @@ _codes: dict[tuple[Any, ...], Callable[..., Any]] = {}
 _jitable: dict[Callable[..., Any], str] = {}
 
 
-def cache_directory() -> Path:
-    """Where compiled code is kept: BILEVEL_CACHE_DIR, the user's cache, or a temporary folder."""
-    given = os.environ.get("BILEVEL_CACHE_DIR")
-    base = Path(given) if given else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
-    own = base if given else base / "bilevel-bench"
-    for folder in (own, Path(tempfile.gettempdir()) / "bilevel-bench"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    raise OSError("no writable folder for compiled code; set BILEVEL_CACHE_DIR")
-
-
 def specialise(loop: Callable[..., Any], roots: list[Callable[..., Any]]) -> Any:
     """The compiled form of `loop`, from disk where all that is behind it has not changed.
 
     What rests on something that no fingerprint follows is compiled anew in each process.
 
     Raises:
-        InputError: a function of the user's own rests on other values than when it was compiled.
+        InputError: Numba is told to compile nothing, or a function of the user's own rests on other
+            values than when it was compiled.
     """
+    settings: Any = numba.config
+    if settings.DISABLE_JIT:
+        raise InputError(
+            "engine: 'compiled' compiles, which NUMBA_DISABLE_JIT forbids; unset it, or expected "
+            "engine 'torch'"
+        )
     _make_jitable([loop, *roots])
     named = (loop, *roots)
     if named not in _compiled:
@@ -108,13 +99,11 @@ def _engine_sources() -> tuple[str, ...]:
 
 
 def _from_disk(loop: Callable[..., Any], made_from: Fingerprint) -> Any:
-    settings: Any = numba.config
-    previous = settings.CACHE_DIR
-    settings.CACHE_DIR = str(cache_directory() / made_from.code)
-    try:
-        return numba.njit(cache=not made_from.unknown, error_model="numpy")(loop)
-    finally:
-        settings.CACHE_DIR = previous
+    # Without Python's lock, so that signals are heard while a step does not return.
+    compiled = numba.njit(nogil=True, error_model="numpy")(loop)
+    if not made_from.unknown:
+        code_cache.keep(compiled, made_from.code)
+    return compiled
 
 
 def specialise_solver(

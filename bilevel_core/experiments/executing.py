@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,9 @@ from bilevel_core.jacobian_sums import sums_behind
 from bilevel_core.oracle import family_functions
 from bilevel_core.sampled import sampled_functions
 from bilevel_core.solvers import Solver, get, make_params
-from bilevel_core.sweep.executors import WorkerDiedError, pin_torch, prepare_worker, quiet_renewal
+from bilevel_core.sweep import workers
+from bilevel_core.sweep.executors import WorkerDiedError, pin_torch
+from bilevel_core.sweep.progress import Running
 
 
 class Job(NamedTuple):
@@ -101,37 +102,32 @@ def _record(job: Job, stop_if_asked: Callable[[int], None]) -> TrialRecord:
     return record_of(trial, training, task.provenance, environment(), job.code)
 
 
-def execute_all(jobs: Sequence[Job], processes: int) -> Iterator[Ending]:
+def execute_all(jobs: Sequence[Job], processes: int, running: Running) -> Iterator[Ending]:
     """Run the jobs in the order given, so many at a time; endings come as they happen.
 
     Raises:
-        WorkerDiedError: a worker process ended without an answer.
+        WorkerDiedError: a job ended its worker twice; the others are done.
     """
     if processes == 1 or len(jobs) == 1:
         from threadpoolctl import threadpool_limits
 
         with threadpool_limits(1):
-            yield from map(execute, jobs)
+            for job in jobs:
+                done = running.begin(_named(job))
+                ending = execute(job)
+                done()
+                yield ending
         return
-    yield from _in_workers(jobs, min(processes, len(jobs)))
+    killers = []
+    for job, found in workers.answers(execute, jobs, min(processes, len(jobs)), _named, running):
+        if isinstance(found, workers.Ended):
+            killers.append(f"{_named(job)} {found.how}")
+        else:
+            yield found
+    if killers:
+        raise WorkerDiedError(f"every worker that took it died: {'; '.join(killers)}")
 
 
-def _in_workers(jobs: Sequence[Job], processes: int) -> Iterator[Ending]:
-    """In worker processes (joblib's loky), deaf to Ctrl-C, which this process alone handles."""
-    from joblib import Parallel, delayed, parallel_config
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    parent = os.getpid()
-    tasks = (delayed(_execute_for)(parent, job) for job in jobs)
-    try:
-        with quiet_renewal(), parallel_config("loky", n_jobs=processes, inner_max_num_threads=1):
-            with interrupts.ignored():
-                results = Parallel(return_as="generator_unordered", batch_size=1)(tasks)
-            yield from results
-    except TerminatedWorkerError as error:
-        raise WorkerDiedError(f"a worker died, with at most {processes} runs") from error
-
-
-def _execute_for(parent: int, job: Job) -> Ending:
-    prepare_worker(parent)
-    return execute(job)
+def _named(job: Job) -> str:
+    trial = job.trial
+    return f"{trial.scenario}, {trial.method}, seed {trial.seed}"

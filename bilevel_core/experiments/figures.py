@@ -13,7 +13,8 @@ from bilevel_core.experiments.experiment import Experiment, Metric
 from bilevel_core.experiments.running import Done
 from bilevel_core.experiments.trial import TrialRecord
 from bilevel_core.report.saving import save
-from bilevel_core.report.style import RC, TEXT_WIDTH, Mark, mark, power_ticks
+from bilevel_core.report.style import TEXT_WIDTH, Mark, mark, power_ticks
+from bilevel_core.report.styles import SCREEN, drawn_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,11 +48,9 @@ def write(experiment: Experiment, done: Sequence[Done], directory: Path) -> list
     Raises:
         OSError: the directory cannot be written to.
     """
-    import matplotlib
-
     directory.mkdir(parents=True, exist_ok=True)
     written = []
-    with matplotlib.rc_context(RC):  # type: ignore[arg-type]
+    with drawn_in(SCREEN):
         for metric in experiment.metrics:
             written += save(*draw(compared(done), metric), directory / metric.name)
         beside = ablated(done)

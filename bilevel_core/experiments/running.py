@@ -44,7 +44,7 @@ def run(
     Raises:
         InputError: data are missing, `out` is not a directory, another command is writing to it, or
             the device is not there.
-        WorkerDiedError: a worker process ended without an answer; what is stored is kept.
+        WorkerDiedError: a run ended its worker process twice; what is stored is kept.
         KeyboardInterrupt: after the current writes; the same command resumes.
     """
     if processes < 1:
@@ -126,15 +126,17 @@ def _compute(
     progress.say(f"{what}: {len(pending)} to run{about}, {kept} stored")
     if not pending:
         return
-    done = 0
+    done, running = 0, progress.Running()
     try:
-        with progress.shown(len(pending), total) as advance:
-            for ending in execute_all(pending, processes):
+        with progress.shown(len(pending), total) as advance, progress.stalls_told(running):
+            for ending in execute_all(pending, processes, running):
                 done += 1
                 advance(seconds.get(ending.key, 1.0))
                 if ending.status == "failed":
                     progress.say(f"failed: {ending.key}: {ending.reason}")
     except KeyboardInterrupt:
+        if names := str(running):
+            progress.say(f"not finished: {names}")
         progress.say(
             f"{kept + done} of {len(jobs)} {what} are stored in {directory}; "
             "the same command resumes"

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 from bilevel_core.fingerprint.callees import functions_behind, packages_of
 from bilevel_core.fingerprint.modules import reading_of, remember_imports, told_by_modules
-from bilevel_core.fingerprint.ownership import is_users
 from bilevel_core.fingerprint.walk import Walk
+from bilevel_core.ownership import is_users
 
 __all__ = [
     "Fingerprint",

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from types import FunctionType, ModuleType
 from typing import Any
 
-from bilevel_core.fingerprint.ownership import PROJECT, is_own, package
 from bilevel_core.fingerprint.sources import names_in
 from bilevel_core.fingerprint.walk import used
+from bilevel_core.ownership import PROJECT, is_own, package
 
 
 def packages_of(roots: Iterable[Any]) -> frozenset[str]:

@@ -19,7 +19,6 @@ from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from bilevel_core.fingerprint.ownership import PROJECT, file_of, is_library_file, is_own
 from bilevel_core.fingerprint.sources import (
     Stamp,
     names_in,
@@ -28,6 +27,7 @@ from bilevel_core.fingerprint.sources import (
     text_of_module,
 )
 from bilevel_core.fingerprint.values import digest
+from bilevel_core.ownership import PROJECT, file_of, is_library_file, is_own
 
 PURE = frozenset(
     {

@@ -14,9 +14,9 @@ from collections.abc import Container, Iterable, Iterator
 from types import CellType, FunctionType, ModuleType
 from typing import Any
 
-from bilevel_core.fingerprint.ownership import file_of, is_own, is_users, module_name
 from bilevel_core.fingerprint.sources import names_in, source_of
 from bilevel_core.fingerprint.values import Described, describe, digest
+from bilevel_core.ownership import file_of, is_own, is_users, module_name
 
 _PLACES = frozenset(
     {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bilevel_core.report.entries import entries
 from bilevel_core.report.groups import Group, label, plain, slugs, split
 from bilevel_core.report.saving import save
-from bilevel_core.report.styles import SCREEN, Style, rc
+from bilevel_core.report.styles import SCREEN, Style, drawn_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,14 +34,12 @@ def write(frame: pd.DataFrame, directory: Path, style: Style = SCREEN) -> list[P
         InputError: an empty frame or a missing column.
         OSError: the directory cannot be written to.
     """
-    import matplotlib
-
     groups = split(frame)
     folder = directory / style.folder
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for group, slug in zip(groups, slugs(groups), strict=True):
-        with matplotlib.rc_context(rc(style)):  # type: ignore[arg-type]
+        with drawn_in(style):
             for name, figure, data in drawings(group, style):
                 written += save(figure, data, folder / f"{slug}-{name}")
     return written

@@ -11,7 +11,7 @@ from math import floor, log10
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bilevel_core.report.styles import SCREEN, rc
+from bilevel_core.report.styles import SCREEN
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 TEXT_WIDTH = SCREEN.wide
 """Inches: both columns of a printed page; figures are drawn at the size they are printed."""
-
-RC = rc(SCREEN)
 
 GUIDE = "#666666"
 

@@ -1,11 +1,14 @@
 """For whom figures are drawn: the screen, a page of two columns, or a slide.
 
 A style is a value that the drawing functions read: sizes in inches and points.  Nothing is global
-but what `rc` gives, and that only inside matplotlib's own context.
+but what `drawn_in` sets, and that only inside matplotlib's own context.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bilevel_core.errors import unknown_name
@@ -156,6 +159,19 @@ def style_of(name: str) -> Style:
     if name not in STYLES:
         raise unknown_name("style", name, STYLES)
     return STYLES[name]
+
+
+@contextlib.contextmanager
+def drawn_in(style: Style) -> Iterator[None]:
+    """matplotlib as the style has it, whatever the user's own settings of matplotlib are."""
+    # Figures are files; a backend of this name that is none would end the import.
+    backend = os.environ.pop("MPLBACKEND", None)
+    import matplotlib.style
+
+    if backend is not None:
+        os.environ["MPLBACKEND"] = backend
+    with matplotlib.style.context(rc(style), after_reset=True):
+        yield
 
 
 def rc(style: Style) -> dict[str, Any]:

@@ -60,8 +60,11 @@ def _replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            # A write that fails, as on a full disk, names no file by itself.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

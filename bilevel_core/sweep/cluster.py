@@ -17,7 +17,6 @@ import importlib.util
 import json
 import logging
 import re
-import signal
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -89,10 +88,13 @@ def connected(address: str, jobs: int) -> Iterator[Executor]:
         threads = sum(client.nthreads().values())
         if not threads:
             progress.say(f"no workers at {address} yet; waiting for them")
-        yield Executor(max(1, threads), functools.partial(on_cluster, client=client))
+        execute = functools.partial(on_cluster, client=client)
+        yield Executor(max(1, threads), execute, progress.Running())
 
 
-def on_cluster(directory: Path, configs: Sequence[RunConfig], client: Client) -> Iterator[Outcome]:
+def on_cluster(
+    directory: Path, configs: Sequence[RunConfig], client: Client
+) -> Generator[Outcome, None, None]:
     """Execute the runs on a cluster's workers and store them here, in the order in which they end.
 
     The first ones start first. Dask takes every run that was assigned to a dying worker for a
@@ -109,8 +111,8 @@ def on_cluster(directory: Path, configs: Sequence[RunConfig], client: Client) ->
     for suspect in suspects:
         killers += yield from _once(directory, [suspect], client)
     if killers:
-        named = (f"{c.solver} on {c.problem}, kappa {c.kappa:g}, seed {c.seed}" for c in killers)
-        raise WorkerDiedError(f"every worker that took it died: {'; '.join(named)}")
+        named = "; ".join(map(progress.describe, killers))
+        raise WorkerDiedError(f"every worker that took it died: {named}")
 
 
 def _once(
@@ -309,7 +311,8 @@ def _local(jobs: int) -> Iterator[Client]:
     }
     with contextlib.ExitStack() as started:
         # Ctrl-C meanwhile is heard when all of it stands, and can be closed.
-        with interrupts.deferred(), _deaf_children(), dask.config.set(settings):
+        tracker = resource_tracker.ensure_running
+        with interrupts.deferred(), interrupts.deaf_children(tracker), dask.config.set(settings):
             cluster = LocalCluster(
                 n_workers=jobs,
                 threads_per_worker=1,
@@ -320,21 +323,6 @@ def _local(jobs: int) -> Iterator[Client]:
             )
             started.enter_context(cluster)
         yield started.enter_context(Client(cluster, set_as_default=False))
-
-
-@contextlib.contextmanager
-def _deaf_children() -> Iterator[None]:
-    """Threads started in the block, and their processes for ever, do not notice Ctrl-C.
-
-    A terminal sends it to every process, and the sweep's alone handles it.
-    """
-    # Starting it lifts what blocks Ctrl-C from the thread that happens to need it first.
-    resource_tracker.ensure_running()
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

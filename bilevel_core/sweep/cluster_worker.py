@@ -5,7 +5,9 @@ Orders and answers are JSON text (`cluster` writes the ones and stores the other
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -69,7 +71,8 @@ def compute(order: str) -> str:
         terms["code"] = code_fingerprint(config)
         if terms != asked["terms"]:
             return to_json(answer)
-        with threadpool_limits(1):
+        # A worker's standard output may be that of the command that started it.
+        with threadpool_limits(1), contextlib.redirect_stdout(sys.stderr):
             record = execute(config, look, tunings.looked_up(given.get, made.append, look))
     except InputError as error:
         return to_json(answer | {"failure": str(error)})

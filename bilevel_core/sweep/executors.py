@@ -1,4 +1,4 @@
-"""Where runs are executed: in this process, in worker processes (joblib), or on a Dask cluster.
+"""Where runs are executed: in this process, in worker processes, or on a Dask cluster.
 
 An executor takes configurations and yields one `Outcome` a run, in the order in which runs end.
 On this machine whoever computes a run also stores it, so that a process killed at any moment loses
@@ -10,24 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
-import re
-import threading
 import time
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bilevel_core import interrupts
+from bilevel_core.environment import environment
 from bilevel_core.errors import InputError
-from bilevel_core.record import RunConfig
-from bilevel_core.sweep import progress, store, tunings
+from bilevel_core.record import RunConfig, RunRecord
+from bilevel_core.sweep import store, tunings, workers
 from bilevel_core.sweep.keys import key
+from bilevel_core.sweep.progress import Running, describe
+from bilevel_core.sweep.stock import fingerprints
+from bilevel_core.sweep.workers import Ended
 
-# Seconds between two looks of a worker at whether the sweep that started it still exists.
-WATCH = 0.2
-# How many times workers may die before the sweep gives up.
+# How many runs may end their workers before the sweep gives up.
 LIVES = 3
 
 
@@ -43,7 +41,8 @@ class Executor(NamedTuple):
     """How runs are executed: so many at a time, by a function that stores them in a directory."""
 
     processes: int
-    execute: Callable[[Path, Sequence[RunConfig]], Iterator[Outcome]]
+    execute: Callable[[Path, Sequence[RunConfig]], Generator[Outcome, None, None]]
+    running: Running
 
 
 class ExecutorError(Exception):
@@ -51,7 +50,7 @@ class ExecutorError(Exception):
 
 
 class WorkerDiedError(ExecutorError):
-    """Worker processes end without an answer, again and again."""
+    """Worker processes end without an answer."""
 
 
 def work(directory: Path, config: RunConfig) -> Outcome:
@@ -75,77 +74,69 @@ def work(directory: Path, config: RunConfig) -> Outcome:
         return Outcome(config, record.status, record.reason)
 
 
-def in_process(directory: Path, configs: Iterable[RunConfig]) -> Iterator[Outcome]:
+def in_process(
+    directory: Path, configs: Iterable[RunConfig], running: Running
+) -> Generator[Outcome, None, None]:
     """Execute the runs here, one after the other."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1):
         for config in configs:
-            yield work(directory, config)
+            done = running.begin(describe(config))
+            outcome = work(directory, config)
+            done()
+            yield outcome
 
 
-def in_workers(directory: Path, configs: Sequence[RunConfig], jobs: int) -> Iterator[Outcome]:
-    """Execute the runs in `jobs` worker processes (joblib's loky).
+def in_workers(
+    directory: Path,
+    configs: Iterable[RunConfig],
+    running: Running,
+    jobs: int,
+    timeout: float | None = None,
+) -> Generator[Outcome, None, None]:
+    """Execute the runs in `jobs` worker processes.
 
-    When a worker is killed or crashes, the rest goes to new workers, the suspects last.
+    A run that takes longer than `timeout` seconds, compiling included, is ended, and has failed.
 
     Raises:
-        WorkerDiedError: workers died `LIVES` times.
+        WorkerDiedError: runs ended their workers twice; the others are stored, unless there were
+            `LIVES` of them.
     """
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
-    pending = {key(config): config for config in configs}
-    for lives in reversed(range(LIVES)):
-        started = time.time()
-        try:
-            for outcome in _pool(directory, list(pending.values()), jobs):
-                del pending[key(outcome.config)]
-                yield outcome
-            return
-        except TerminatedWorkerError as error:
-            how = re.search(r"{.*}", str(error))
-            died = f"a worker died {how[0] if how else ''}, with at most {jobs} runs"
-            if not lives:
-                raise WorkerDiedError(died) from error
-            progress.say(f"{died}; going on with new workers")
-        for outcome in _stored_since(started, directory, pending):
-            del pending[key(outcome.config)]
+    killers: list[str] = []
+    started = time.time()
+    answer = functools.partial(work, directory)
+    for config, found in workers.answers(answer, configs, jobs, describe, running, timeout):
+        # A worker may end after it has stored its run, and before it could say so.
+        outcome = _stored_since(started, directory, config) if isinstance(found, Ended) else found
+        if outcome is not None:
             yield outcome
-        suspects = list(pending)[: 2 * jobs]
-        pending.update((name, pending.pop(name)) for name in suspects)
+        elif found.late:
+            yield _late(directory, config, found.how)
+        else:
+            killers.append(f"{describe(config)} {found.how}")
+            if len(killers) == LIVES:
+                break
+    if killers:
+        raise WorkerDiedError(f"every worker that took it died: {'; '.join(killers)}")
 
 
-def _pool(directory: Path, configs: list[RunConfig], jobs: int) -> Iterator[Outcome]:
-    """One set of workers; deaf to Ctrl-C from the start, which this process alone handles."""
-    from joblib import Parallel, delayed, parallel_config
-
-    parent = os.getpid()
-    tasks = (delayed(_work_for)(parent, directory, config.to_dict()) for config in configs)
-    with quiet_renewal(), parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        with interrupts.ignored():
-            results = Parallel(return_as="generator_unordered", batch_size=1)(tasks)
-        for content, status, reason in results:
-            yield Outcome(RunConfig.from_dict(content), status, reason)
+def _late(directory: Path, config: RunConfig, reason: str) -> Outcome:
+    """Store that a run has failed, so that tables name it; the next sweep makes it again."""
+    code = fingerprints()(config)
+    record = RunRecord(config, {}, "failed", reason, [], [], [], environment(), 0.0, code)
+    store.write(directory, record)
+    return Outcome(config, "failed", reason)
 
 
-@contextlib.contextmanager
-def quiet_renewal() -> Iterator[None]:
-    """No warning where joblib renews a worker whose memory has grown: no run is lost by it."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-        yield
-
-
-def _stored_since(started: float, directory: Path, pending: dict[str, RunConfig]) -> list[Outcome]:
-    """Runs that were stored, though their worker died before it could say so."""
-    found = []
-    for name, config in pending.items():
-        path = store.path_of(directory, name)
-        if path.exists() and path.stat().st_mtime >= started:
-            record = store.read(path)
-            if not isinstance(record, store.Damaged):
-                found.append(Outcome(config, record.status, record.reason))
-    return found
+def _stored_since(started: float, directory: Path, config: RunConfig) -> Outcome | None:
+    path = store.path_of(directory, key(config))
+    if not path.exists() or path.stat().st_mtime < started:
+        return None
+    record = store.read(path)
+    if isinstance(record, store.Damaged):
+        return None
+    return Outcome(config, record.status, record.reason)
 
 
 def pin_torch(engine: str) -> None:
@@ -157,9 +148,11 @@ def pin_torch(engine: str) -> None:
 
 
 def choose(
-    jobs: int, runs: int, dask: str | None = None
+    jobs: int, runs: int, dask: str | None = None, timeout: float | None = None
 ) -> contextlib.AbstractContextManager[Executor]:
     """The executor of so many runs in at most `jobs` processes, or on the cluster `dask` names.
+
+    timeout: seconds after which a run is ended, which a worker process of its own makes possible.
 
     Raises:
         InputError: no scheduler answers, when the context is entered.
@@ -169,25 +162,9 @@ def choose(
         from bilevel_core.sweep import cluster
 
         return cluster.connected(dask, jobs)
-    execute = in_process if jobs == 1 else functools.partial(in_workers, jobs=jobs)
-    return contextlib.nullcontext(Executor(jobs, execute))
-
-
-def _work_for(parent: int, directory: Path, content: dict[str, Any]) -> tuple[Any, str, str]:
-    prepare_worker(parent)
-    outcome = work(directory, RunConfig.from_dict(content))
-    return content, outcome.status, outcome.reason
-
-
-@functools.cache
-def prepare_worker(parent: int) -> None:
-    """Once a worker: end it when its sweep is gone, lest two sweeps compute one run."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH)
-        os._exit(1)
-
-    if os.getppid() != parent:
-        os._exit(1)
-    threading.Thread(target=watch, daemon=True).start()
+    running = Running()
+    if jobs == 1 and timeout is None:
+        execute = functools.partial(in_process, running=running)
+    else:
+        execute = functools.partial(in_workers, running=running, jobs=jobs, timeout=timeout)
+    return contextlib.nullcontext(Executor(jobs, execute, running))

@@ -38,7 +38,9 @@ def exclusive(directory: Path) -> Iterator[None]:
                 f"another sweep (process {holder}) is writing to {str(directory)!r}; "
                 "wait for it, or choose another --out"
             ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+        # The lock holds also where the disk is full; what is in it is for people.
+        with contextlib.suppress(OSError):
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
         yield

@@ -9,19 +9,78 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
-from bilevel_core.errors import one_line
+from bilevel_core.errors import one_line, printable
+
+if TYPE_CHECKING:
+    from bilevel_core.record import RunConfig
 
 # Seconds between two lines where there is no terminal to draw a bar on.
 PERIOD = 30.0
+# Seconds without any news after which what is in progress is named.
+STALLED = 120.0
 LONGEST = 1000
 """Characters of a line."""
 
 
 Advance = Callable[[float], None]
 """Called after each run with the work that it was predicted to be."""
+
+
+class Running:
+    """What is being computed now, for those who ask why nothing ends."""
+
+    def __init__(self) -> None:
+        self._names: dict[object, str] = {}
+        self.changed = time.monotonic()
+
+    def begin(self, name: str) -> Callable[[], None]:
+        """From now on this is in progress, until the function that this gives is called."""
+        token = object()
+        self._names[token] = name
+        self.changed = time.monotonic()
+
+        def done() -> None:
+            del self._names[token]
+            self.changed = time.monotonic()
+
+        return done
+
+    def __str__(self) -> str:
+        return "; ".join(self._names.copy().values())
+
+
+@contextlib.contextmanager
+def stalls_told(running: Running, patience: float = STALLED) -> Iterator[None]:
+    """Name what is in progress where nothing begins or ends for long, twice as long each time."""
+    over = threading.Event()
+
+    def look() -> None:
+        waited = patience
+        while not over.wait(waited / 4):
+            since = time.monotonic() - running.changed
+            if since < waited / 2:
+                waited = patience
+            elif since >= waited and (names := str(running)):
+                say(f"nothing has ended for {duration(since)}; in progress: {names}")
+                waited *= 2
+
+    threading.Thread(target=look, daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def describe(config: RunConfig) -> str:
+    """One run in a few words: "aid_bio on hard, kappa 16, seed 0"."""
+    return printable(
+        f"{config.solver} on {config.problem}, kappa {config.kappa:g}, seed {config.seed}"
+    )
 
 
 def say(line: str) -> None:

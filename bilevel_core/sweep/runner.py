@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import math
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -41,7 +43,11 @@ class SweepSummary(NamedTuple):
 
 
 def sweep(
-    specification: Specification, out: Path, jobs: int = 1, dask: str | None = None
+    specification: Specification,
+    out: Path,
+    jobs: int = 1,
+    dask: str | None = None,
+    run_timeout: float | None = None,
 ) -> SweepSummary:
     """Compute every feasible run of the specification that `out` does not hold intact and current.
 
@@ -51,16 +57,21 @@ def sweep(
 
     dask: where the runs are made instead of in `jobs` processes: the address of a Dask scheduler,
     the path of its scheduler file, or "local" for `jobs` workers on this machine.
+    run_timeout: seconds after which a run without an answer is ended, and has failed.
 
     Raises:
         InputError: jobs < 1; `out` is not a directory, or another sweep is writing to it; `dask` is
-            none of these, or no scheduler answers there.
+            none of these, or no scheduler answers there; run_timeout is not > 0, or beside `dask`.
         ExecutorError: workers died repeatedly or have other code; what is stored is kept.
         KeyboardInterrupt: after the current writes; what is stored is kept.
         OSError: a file cannot be written.
     """
     _check(out, jobs)
+    if run_timeout is not None and not 0 < run_timeout < math.inf:
+        raise InputError(f"run_timeout: expected a finite number > 0, got {run_timeout!r}")
     if dask is not None:
+        if run_timeout is not None:
+            raise InputError("run_timeout: expected none beside dask, whose workers are not ended")
         from bilevel_core.sweep import cluster
 
         cluster.check(dask)
@@ -69,7 +80,7 @@ def sweep(
     with lock.exclusive(out), instances_kept():
         store.remove_leftovers(out)
         todo = plan.make(out, cells(specification), forecaster())
-        with choose(jobs, len(todo.pending), dask) as executor:
+        with choose(jobs, len(todo.pending), dask, run_timeout) as executor:
             announcement = plan.announcement(todo, executor.processes)
             for line in [*todo.notes, *([announcement] if announcement else [])]:
                 progress.say(line)
@@ -120,17 +131,26 @@ def _compute(out: Path, todo: plan.Plan, executor: Executor) -> list[Outcome]:
     try:
         with (
             progress.shown(len(todo.pending), sum(map(todo.work, todo.pending))) as advance,
+            progress.stalls_told(executor.running),
             interrupts.after_writes(lambda: store.being_written(out)),
         ):
             for batch in tunings.first_of_each(todo.pending):
-                for outcome in executor.execute(out, batch) if batch else ():
-                    outcomes.append(outcome)
-                    advance(todo.work(outcome.config))
-    except KeyboardInterrupt:
+                if not batch:
+                    continue
+                # Its workers end with it, before what they leave is looked for.
+                with contextlib.closing(executor.execute(out, batch)) as ended:
+                    for outcome in ended:
+                        outcomes.append(outcome)
+                        advance(todo.work(outcome.config))
+    except BaseException as error:
+        # Whatever it is, as a full disk: the workers have ended, some in the middle of a write.
         store.remove_leftovers(out)
-        kept = todo.kept.total()
-        stored, total = kept + len(outcomes), kept + len(todo.pending)
-        progress.say(f"{stored} of {total} runs are stored in {out}; the same command resumes")
+        if isinstance(error, KeyboardInterrupt):
+            if names := str(executor.running):
+                progress.say(f"not finished: {names}")
+            kept = todo.kept.total()
+            stored, total = kept + len(outcomes), kept + len(todo.pending)
+            progress.say(f"{stored} of {total} runs are stored in {out}; the same command resumes")
         raise
     return outcomes
 
