@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from bilevel_core.check.finding import Finding, find
 from bilevel_core.check.of_batch import NOISE_SEEDS, mixes, moved_apart
 from bilevel_core.check.sessions import open_session
 from bilevel_core.cost import CostRange
-from bilevel_core.engines.chunk import Chunk, Session
+from bilevel_core.engines.chunk import Chunk, Session, never
 from bilevel_core.engines.loop import drive
 from bilevel_core.errors import InputError
 from bilevel_core.oracle import SLOTS
@@ -75,9 +75,9 @@ class Watched:
         """The current x, (p, 1)."""
         return self.session.iterate()
 
-    def advance(self, n: int) -> Chunk:
+    def advance(self, n: int, is_late: Callable[[], bool] = never) -> Chunk:
         """Up to n outer steps; the first mismatch is kept in `wrong`."""
-        chunk = self.session.advance(n)
+        chunk = self.session.advance(n, is_late)
         self.done += len(chunk.squared)
         if not self.wrong:
             found = _mismatch(chunk.ledgers[-1, 0], self.seen)
