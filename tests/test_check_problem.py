@@ -98,10 +98,6 @@ WRONG = {
     "rho 0": (lambda: with_constants(rho=0.0), "rho = 0, but the Hessian changes by"),
     "rho half": (lambda: with_constants(rho=0.5), "rho = 0.5, but the Hessian changes by"),
     "tau 0": (lambda: with_constants("logistic", tau=0.0), "tau = 0, but the Jacobian changes by"),
-    "not quadratic": (
-        lambda: dataclasses.replace(problems.make("hard", kappa=4.0), lower_level="quadratic"),
-        "lower_level is 'quadratic', but",
-    ),
     "exact L_Phi 1000 times too small": (
         lambda: with_smoothness(1e-3), "exact_smoothness = 0.00410956 is too small"
     ),
