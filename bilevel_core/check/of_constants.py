@@ -75,8 +75,9 @@ def attained(problem: Problem) -> str:
 def slope_of_f(problem: Problem) -> str:
     """Whether M bounds the gradient of f at the start and along gradient descent."""
     points = [(problem.x0, problem.y0), *((x, problem.y_star(x)) for x in way_down(problem))]
+    parts = ("grad_x_f", "grad_y_f")
     seen = max(
-        float(np.hypot(*(np.linalg.norm(vector(problem, f"grad_{axis}_f", x, y)) for axis in "xy")))
+        float(np.linalg.norm(np.concatenate([vector(problem, part, x, y) for part in parts])))
         for x, y in points
     )
     return _held("M", problem.constants.M, seen, "||grad f||", LOOSE)
@@ -91,7 +92,7 @@ def bending(problem: Problem) -> str:
         for spread in (0.0, 0.1, 1.0):
             y = center + spread * random.normal(size=problem.dim_y)
             moves = (random.normal(size=problem.dim_x), random.normal(size=problem.dim_y))
-            size = float(np.hypot(*map(np.linalg.norm, moves)))
+            size = float(np.linalg.norm(np.concatenate(moves)))
             dx, dy = (NEAR / size * move for move in moves)
             (H, J), (H_near, J_near) = matrices(problem, x, y), matrices(problem, x + dx, y + dy)
             seen_rho = max(seen_rho, float(np.linalg.norm(H_near - H, 2)) / NEAR)
