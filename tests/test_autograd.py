@@ -147,7 +147,7 @@ def test_functions_that_ignore_an_argument_have_zero_gradients():
         assert not part_of(ignoring, part, *at).any()
     torch.testing.assert_close(part_of(ignoring, "grad_y_g", *at), y)
     torch.testing.assert_close(part_of(ignoring, "hvp", *at), v)
-    # Not convex, which is refused before anything is measured; its functions are right.
+    # Not convex, which is refused as a problem; its functions are right all the same.
     data = ignoring.data._replace(outer=lambda x, y: (x * x).sum(), inner=lambda x, y: y.sum())
     only_x = dataclasses.replace(ignoring, data=data._replace(graph=Graph()))
     torch.testing.assert_close(part_of(only_x, "grad_x_f", *at), 2.0 * x)

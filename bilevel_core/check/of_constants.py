@@ -6,8 +6,6 @@ where it is far off: further than every registered family is, at the same points
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from bilevel_core.check.points import matrices, sample_points, vector
@@ -77,8 +75,10 @@ def attained(problem: Problem) -> str:
 def slope_of_f(problem: Problem) -> str:
     """Whether M bounds the gradient of f at the start and along gradient descent."""
     points = [(problem.x0, problem.y0), *((x, problem.y_star(x)) for x in way_down(problem))]
+    parts = ("grad_x_f", "grad_y_f")
     seen = max(
-        _length(*(vector(problem, f"grad_{axis}_f", x, y) for axis in "xy")) for x, y in points
+        float(np.linalg.norm(np.concatenate([vector(problem, part, x, y) for part in parts])))
+        for x, y in points
     )
     return _held("M", problem.constants.M, seen, "||grad f||", LOOSE)
 
@@ -92,7 +92,7 @@ def bending(problem: Problem) -> str:
         for spread in (0.0, 0.1, 1.0):
             y = center + spread * random.normal(size=problem.dim_y)
             moves = (random.normal(size=problem.dim_x), random.normal(size=problem.dim_y))
-            size = _length(*moves)
+            size = float(np.linalg.norm(np.concatenate(moves)))
             dx, dy = (NEAR / size * move for move in moves)
             (H, J), (H_near, J_near) = matrices(problem, x, y), matrices(problem, x + dx, y + dy)
             seen_rho = max(seen_rho, float(np.linalg.norm(H_near - H, 2)) / NEAR)
@@ -103,11 +103,6 @@ def bending(problem: Problem) -> str:
         if seen > stated * (1 + SLACK) + rounding:
             return f"{name} = {stated:.6g}, but the {what} changes by {seen:.6g} a unit of (x, y)"
     return ""
-
-
-def _length(*vectors: np.ndarray) -> float:
-    """Euclidean length of vectors that stand one below the other."""
-    return math.sqrt(sum(float(np.dot(vector, vector)) for vector in vectors))
 
 
 def distances(problem: Problem) -> str:
