@@ -27,15 +27,13 @@ class Manifest(NamedTuple):
 
 def read(directory: Path) -> Manifest | None:
     """The manifest of a store; None where there is none, or none that can be believed."""
-    from pydantic import ValidationError
-
     from bilevel_core.sweep.specification import Specification
 
     try:
         content = json.loads(bytes_of(directory / "sweep.json"))
         specification = Specification.model_validate(content["specification"])
         ends = [str(content.get(name) or "") for name in ("started", "finished")]
-    except (*DECODER_ERRORS, ValidationError):
+    except DECODER_ERRORS:
         return None
     return Manifest(specification, toml_of(specification), *ends)
 
