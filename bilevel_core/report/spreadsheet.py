@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 FORMULA = ("=", "+", "-", "@", "\n")
 """How a cell begins that a spreadsheet would compute."""
-_NUMBER = r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?"
+_NUMBER = r"[-+]?(\d+(\.\d*)?(e[-+]?\d+)?|inf|nan)"
 NUMBERS = re.compile(rf"{_NUMBER}(; {_NUMBER})*")
 
 

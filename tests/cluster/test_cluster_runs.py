@@ -89,15 +89,15 @@ def searches(directory):
 def test_a_kept_search_is_used_and_not_made_again(two, tmp_path):
     sweep(grid(**TUNED), tmp_path, dask=two.scheduler_address)
     for path in tunings.paths(tmp_path):
-        content = json.loads(path.read_text())
-        content["params"]["beta"] *= 0.5
-        path.write_text(json.dumps(content))
+        found = tunings.read(path)
+        params = {**found.params, "beta": found.params["beta"] * 0.5}
+        tunings.write(tmp_path, dataclasses.replace(found, params=params))
     kept = [path.read_text() for path in tunings.paths(tmp_path)]
     assert sweep(grid(**TUNED, seeds=[0, 1, 2]), tmp_path, dask=two.scheduler_address).computed == 1
     assert [path.read_text() for path in tunings.paths(tmp_path)] == kept
     (record,) = (each for each in store.records(tmp_path) if each.config.seed == 2)
     steps = [each["params"]["beta"] for each in record.passes]
-    assert sorted(steps) == sorted(json.loads(text)["params"]["beta"] for text in kept)
+    assert sorted(steps) == sorted(json.loads(text)["record"]["params"]["beta"] for text in kept)
 
 
 # What goes wrong with a run
