@@ -356,7 +356,7 @@ def test_a_step_that_exits_ends_its_run_alone(plugin):
         SOLVER, "own_exit", ("    x, y = state.x, state.y\n", "    raise SystemExit(3)\n")
     )
     record = bl.run(problems.make("hard", kappa=4), name, 0.5, max_outer=3, engine="torch")
-    assert (record.status, record.reason) == ("failed", "SystemExit: 3")
+    assert (record.status, record.reason) == ("failed", "SystemExit: 3 (own_exit.py, line 40)")
     assert any("SystemExit: 3" in finding.message for finding in check(name))
 
 

@@ -215,7 +215,8 @@ def test_a_solver_that_raises_ends_in_its_status(monkeypatch):
     module = importlib.import_module("bilevel_core.run")  # `bilevel_core.run` is the function
     monkeypatch.setattr(module, "get", lambda name: dataclasses.replace(solver, init=broken))
     record = bl.run(quadratic(), "aid_bio", 0.1, EXACT, engine="torch")
-    assert (record.status, record.reason) == ("failed", "ZeroDivisionError: no such luck")
+    assert record.status == "failed"
+    assert record.reason.startswith("ZeroDivisionError: no such luck (test_run.py, line ")
     assert record.counts(0.1) is None
     assert json.dumps(record.to_dict(), allow_nan=False)
 

@@ -158,7 +158,9 @@ def test_failed_runs_are_reported_and_tried_again(tmp_path):
     for computed in (4, 2):
         summary = sweep(specification, tmp_path / "out")
         assert (summary.computed, summary.statuses) == (computed, {"ok": 2, "failed": 2})
-        assert {failure.reason for failure in summary.failures} == {"ValueError: it is broken"}
+        assert {failure.reason for failure in summary.failures} == {
+            "ValueError: it is broken (broken.py, line 7)"
+        }
     table = store.frame(tmp_path / "out")
     assert table.loc[table["solver"] != "aid_bio", "hv"].isna().all()
 
