@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import reprlib
 from collections.abc import Iterable, Iterator
-
 
 LONGEST_MESSAGE = 300
 """Characters of an InputError's message: what is longer loses its middle."""
@@ -29,6 +29,31 @@ def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
     return f"{line[: longest - tail - 3]}...{line[len(line) - tail :]}"
 
 
+LONGEST_SHOWN = 80
+"""Characters of a value in a message."""
+
+
+def shown(value: object, longest: int = LONGEST_SHOWN) -> str:
+    """A value as a message shows it: its repr on one short line, whatever the value is.
+
+    Never fails, and looks at no more of a container than it shows; what cannot be shown is named by
+    its type.
+    """
+    brief = reprlib.Repr()
+    brief.maxlevel = 3
+    brief.maxdict = 6
+    brief.maxstring = brief.maxlong = brief.maxother = longest
+    kind = type(value)
+    try:
+        size = getattr(value, "size", 0) if hasattr(kind, "__array__") else 0
+        if isinstance(size, int) and size > brief.maxlist:
+            shape = tuple(getattr(value, "shape", ()))
+            return one_line(f"{kind.__name__} of shape {shape}", longest)
+        return one_line(brief.repr(value), longest)
+    except (Exception, SystemExit):  # noqa: BLE001  # the user's own code may raise anything
+        return one_line(f"<{type.__getattribute__(kind, '__name__')}>", longest)
+
+
 class OneAtATimeError(Exception):
     """A solver and a family whose instances cannot be run together in compiled code."""
 
@@ -36,9 +61,10 @@ class OneAtATimeError(Exception):
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> InputError:
     """An InputError for a name that is not in a closed list, with the nearest match."""
     names = sorted(allowed)
-    close = difflib.get_close_matches(str(name), names, n=1)
+    given = str.__str__(name)[:LONGEST_SHOWN] if isinstance(name, str) else ""
+    close = difflib.get_close_matches(given, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ";"
-    return InputError(f"no {kind} {name!r}{hint} allowed: {', '.join(names)}")
+    return InputError(f"no {kind} {shown(name)}{hint} allowed: {', '.join(names)}")
 
 
 @contextlib.contextmanager
@@ -49,9 +75,9 @@ def blaming(what: str) -> Iterator[None]:
     """
     try:
         yield
-    except (InputError, OSError):
+    except (InputError, OSError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # SystemExit and GeneratorExit among them
         raise InputError(f"{what} raised {plain_reason(error)}") from error
 
 

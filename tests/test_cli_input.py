@@ -31,7 +31,7 @@ BAD_RUNS = [
     (run_options(option="seed=4"), ["option of problem 'hard'", "'seed'"]),
     (run_options(option="name=x"), ["option of problem 'hard'", "'name'"]),
     (run_options(option="L=1e300"), ["'hard'", "L=1e+300", "OverflowError"]),
-    (run_options(problem="quadratic", option="L=1e-200"), ["'aid_bio'", "theory raised"]),
+    (run_options(problem="quadratic", option="L=1e-200"), ["L=1e-200", "beyond float64"]),
     (run_options(set="D=1e30"), ["D", "at most 1000000000000000", "1e+30"]),
     (run_options(solver="..:x"), ["'..:x'"]),
     (run_options(eps="-1"), ["eps", "> 0", "-1.0"]),
