@@ -169,7 +169,7 @@ def problem_from_functions(
     dim_y = checking.integer("dim_y", dim_y, 1, LARGEST_DIMENSION)
     if not checking.is_a(constants, Constants):
         raise InputError(f"constants: expected bl.Constants, got {shown(constants)}")
-    name = checking.text("name", name)
+    name = checking.label("name", name)
     starts = []
     for key, start, dim in (("x0", x0, dim_x), ("y0", y0, dim_y)):
         vector = np.zeros(dim) if start is None else checking.real_array(key, start).copy()

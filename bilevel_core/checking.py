@@ -13,7 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from bilevel_core.errors import InputError, shown, unknown_name
+from bilevel_core.errors import FOREIGN_ERRORS, InputError, one_line, shown, unknown_name
+
+LARGEST_SEED = 2**128 - 1
+"""What a seed of NumPy holds; JSON writes it."""
+
+LARGEST_COUNT = 2**63 - 1
+"""What a counter in compiled code holds."""
 
 LONGEST_NAME = 80
 NAME_CHARACTERS = "letters, digits, '_', '-', '.' and '+'"
@@ -59,6 +65,18 @@ def number(name: str, value: Any, allowed: str, accepted: Callable[[float], bool
         except OverflowError:  # an int beyond every float
             pass
     raise InputError(f"{name}: expected {allowed}, got {shown(value)}")
+
+
+def truth(name: str, value: Any) -> bool:
+    """True or False.
+
+    Raises:
+        InputError: it is not.
+    """
+    found = plain(value)
+    if type(found) is not bool:
+        raise InputError(f"{name}: expected True or False, got {shown(value)}")
+    return found
 
 
 def positive(name: str, value: Any) -> int | float:
@@ -119,7 +137,7 @@ def items(name: str, value: Any, expected: str) -> list[Any]:
             value = value.tolist()
         if is_a(value, Sequence) and not is_a(value, str, bytes, bytearray):
             return list(value)
-    except Exception as error:
+    except FOREIGN_ERRORS as error:
         raise InputError(f"{name}: expected {expected}, got {shown(value)}") from error
     raise InputError(f"{name}: expected {expected}, got {shown(value)}")
 
@@ -132,7 +150,7 @@ def different_seeds(name: str, value: Any) -> list[int]:
     """
     expected = "different integers >= 0"
     found = [plain(seed) for seed in items(name, value, expected)]
-    valid = all(type(seed) is int and seed >= 0 for seed in found)
+    valid = all(type(seed) is int and 0 <= seed <= LARGEST_SEED for seed in found)
     if not valid or len(set(found)) < len(found):
         raise InputError(f"{name}: expected {expected}, got {shown(found)}")
     return found
@@ -153,7 +171,7 @@ def real_array(name: str, value: Any) -> np.ndarray:
         if given.dtype.kind not in "iuf":
             raise TypeError(f"{given.dtype}")
         return np.asarray(given, dtype=float)
-    except Exception as error:
+    except FOREIGN_ERRORS as error:
         raise InputError(f"{name}: expected real numbers, got {shown(value)}") from error
 
 
@@ -161,6 +179,19 @@ def _real(value: Any) -> float:
     if is_a(value, str, bytes, bool):
         raise TypeError("no number")
     return float(value)
+
+
+def scalars(name: str, value: Any) -> dict[str, Any]:
+    """A dict of texts to texts, numbers, True, False and None.
+
+    Raises:
+        InputError: it is not.
+    """
+    found = {key: plain(each) for key, each in mapping(name, value).items()}
+    for key, each in found.items():
+        if each is not None and type(each) not in (bool, int, float, str):
+            raise InputError(f"{one_line(key, LONGEST_NAME)}: expected a number, got {shown(each)}")
+    return found
 
 
 def mapping(name: str, value: Any) -> dict[str, Any]:
@@ -171,7 +202,7 @@ def mapping(name: str, value: Any) -> dict[str, Any]:
     """
     try:
         found = dict(value) if is_a(value, Mapping) else None
-    except Exception as error:
+    except FOREIGN_ERRORS as error:
         raise InputError(f"{name}: expected a dict, got {shown(value)}") from error
     if found is None:
         raise InputError(f"{name}: expected a dict, got {shown(value)}")
@@ -187,6 +218,31 @@ def function(name: str, value: Any) -> Any:
     if not callable(value):
         raise InputError(f"{name}: expected a function, got {shown(value)}")
     return value
+
+
+def label(name: str, value: Any) -> str:
+    """A text that can be printed, on one line.
+
+    Raises:
+        InputError: it is not.
+    """
+    found = text(name, value)
+    if not found.strip() or not found.isprintable() or len(found) > LONGEST_NAME:
+        allowed = f"1 to {LONGEST_NAME} printable characters"
+        raise InputError(f"{name}: expected {allowed}, got {shown(found)}")
+    return found
+
+
+def seed(value: Any) -> int:
+    """A seed: an integer >= 0 that NumPy holds.
+
+    Raises:
+        InputError: it is not.
+    """
+    found = integer("seed", value, 0)
+    if found > LARGEST_SEED:
+        raise InputError(f"seed: expected an integer below 2**128, got {shown(found)}")
+    return found
 
 
 def registered_name(kind: str, value: Any) -> str:

@@ -32,6 +32,12 @@ def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
 LONGEST_SHOWN = 80
 """Characters of a value in a message."""
 
+LONGEST_REASON = 150
+"""Characters of what a user's function raised."""
+
+FOREIGN_ERRORS = (Exception, SystemExit, GeneratorExit)
+"""What the methods of an object that is not ours may raise."""
+
 
 def shown(value: object, longest: int = LONGEST_SHOWN) -> str:
     """A value as a message shows it: its repr on one short line, whatever the value is.
@@ -50,7 +56,7 @@ def shown(value: object, longest: int = LONGEST_SHOWN) -> str:
             shape = tuple(getattr(value, "shape", ()))
             return one_line(f"{kind.__name__} of shape {shape}", longest)
         return one_line(brief.repr(value), longest)
-    except (Exception, SystemExit):  # noqa: BLE001  # the user's own code may raise anything
+    except FOREIGN_ERRORS:
         return one_line(f"<{type.__getattribute__(kind, '__name__')}>", longest)
 
 
@@ -61,7 +67,7 @@ class OneAtATimeError(Exception):
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> InputError:
     """An InputError for a name that is not in a closed list, with the nearest match."""
     names = sorted(allowed)
-    given = str.__str__(name)[:LONGEST_SHOWN] if isinstance(name, str) else ""
+    given = str.__str__(name)[:LONGEST_SHOWN] if issubclass(type(name), str) else ""
     close = difflib.get_close_matches(given, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ";"
     return InputError(f"no {kind} {shown(name)}{hint} allowed: {', '.join(names)}")
@@ -78,7 +84,8 @@ def blaming(what: str) -> Iterator[None]:
     except (InputError, OSError, KeyboardInterrupt):
         raise
     except BaseException as error:  # SystemExit and GeneratorExit among them
-        raise InputError(f"{what} raised {plain_reason(error)}") from error
+        reason = one_line(plain_reason(error), LONGEST_REASON)
+        raise InputError(f"{what} raised {reason}") from error
 
 
 def plain_reason(error: BaseException) -> str:

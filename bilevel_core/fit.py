@@ -257,7 +257,7 @@ def collapse(df: pd.DataFrame, y: str = "outer", bound: str = "outer_bound") -> 
     Cells with an instance that is not "ok", or without a bound, are excluded.  Raises InputError as
     `fit` does.
     """
-    cells = read_cells(df, y, divide_by=bound)
+    cells = read_cells(df, y, divide_by=checking.text("bound", bound, "the name of a column"))
     if len(cells.kappa) == 0:
         nan = float("nan")
         return Collapse(None, None, nan, nan, nan, 0, 0, cells.excluded)
@@ -277,7 +277,7 @@ def collapse(df: pd.DataFrame, y: str = "outer", bound: str = "outer_bound") -> 
 
 
 def _bound(bound: Bound | float) -> Bound | float:
-    if isinstance(bound, Bound):
+    if checking.is_a(bound, Bound):
         return bound
     return checking.number("bound", bound, "a Bound or a finite number", lambda v: True)
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bilevel_core import checking
-from bilevel_core.errors import InputError, blaming, one_line, shown
+from bilevel_core.errors import FOREIGN_ERRORS, InputError, blaming, one_line, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,8 +56,6 @@ def read_cells(df: pd.DataFrame, y: str, divide_by: str | None = None) -> Cells:
     values without a logarithm.
     """
     y = checking.text("y", y, "the name of a column")
-    if divide_by is not None:
-        divide_by = checking.text("bound", divide_by, "the name of a column")
     needed = ["kappa", "eps", "instance", y] + ([] if divide_by is None else [divide_by])
     with blaming("reading df"):  # its cells may hold anything
         _check_frame(df, needed)
@@ -243,7 +241,7 @@ def _numbers(df: pd.DataFrame, name: str) -> Floats:
         if df[name].dtype.kind in "cbmM" or found.dtype.kind not in "iufO":
             raise TypeError(f"it is of type {df[name].dtype}")
         return np.asarray(found.to_numpy(dtype=float, na_value=np.nan))
-    except Exception as error:  # noqa: BLE001  # a cell may hold any object
+    except FOREIGN_ERRORS as error:
         why = one_line(f"{type(error).__name__}: {error}", 100)
         raise InputError(f"column {shown(name)} must hold numbers: {why}") from None
 

@@ -57,19 +57,17 @@ class RunConfig:
             name: checking.text(name, getattr(self, name))
             for name in ("problem", "solver", "policy", "criterion", "engine", "device")
         }
-        checked |= {
-            name: {k: checking.plain(v) for k, v in checking.mapping(name, mapping).items()}
-            for name, mapping in (
-                ("options", self.options), ("overrides", self.overrides), ("tuning", self.tuning)
-            )
-        }  # fmt: skip
+        options = checking.mapping("options", self.options)
+        checked["options"] = {name: checking.plain(value) for name, value in options.items()}
+        checked["overrides"] = checking.scalars("overrides", self.overrides)
+        checked["tuning"] = checking.scalars("tuning", self.tuning)
         checked["kappa"] = checking.positive("kappa", self.kappa)
         checked["eps"] = tuple(
             checking.number("eps", value, "finite numbers > 0", lambda found: found > 0)
             for value in checking.items("eps", self.eps, "a sequence of finite numbers > 0")
         )
-        checked["seed"] = checking.integer("seed", self.seed, 0)
-        checked["max_outer"] = checking.integer("max_outer", self.max_outer, 1)
+        checked["seed"] = checking.seed(self.seed)
+        checked["max_outer"] = _max_outer(self.max_outer)
         if seconds is not None:
             checked["max_seconds"] = checking.positive("max_seconds", seconds)
         checked["noise_seeds"] = tuple(checking.different_seeds("noise_seeds", self.noise_seeds))
@@ -78,7 +76,8 @@ class RunConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        values = dataclasses.asdict(self) | {
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        values = fields | {
             "options": dict(self.options),
             "overrides": dict(self.overrides),
             "eps": list(self.eps),
@@ -99,6 +98,13 @@ class RunConfig:
             return cls(**{**values, "eps": tuple(values["eps"]), "noise_seeds": seeds})
         except (TypeError, KeyError) as error:
             raise InputError(f"run configuration: {error}") from error
+
+
+def _max_outer(value: Any) -> int:
+    found = checking.integer("max_outer", value, 1)
+    if found > checking.LARGEST_COUNT:
+        raise InputError(f"max_outer: expected at most 2**63 - 1, got {shown(found)}")
+    return found
 
 
 @dataclasses.dataclass(frozen=True)

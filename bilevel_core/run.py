@@ -179,10 +179,11 @@ def execute(
     """
     config = configuration(config)
     checking.function("progress", progress)
+    search = searched() if tune is None else checking.function("tune", tune)
     problem = make_problem(config)
     _check(config, problem)
     solver = get(config.solver)
-    plan = passes_of(config, solver, problem, tune or searched())
+    plan = passes_of(config, solver, problem, search)
     return _run_batch([config], solver, [problem], plan, progress)[0]
 
 

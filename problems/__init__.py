@@ -49,8 +49,8 @@ def register(name: str) -> Callable[[Callable[..., Problem]], Callable[..., Prob
 
     def decorate(factory: Callable[..., Problem]) -> Callable[..., Problem]:
         checking.function(f"problem {name!r}", factory)
-        with blaming(f"problem {name!r}: reading the arguments of its function"):
-            inspect.signature(factory)
+        with blaming(f"problem {name!r}: its function, asked for (kappa, seed=0, **options),"):
+            inspect.signature(factory).bind_partial(kappa=2.0, seed=0)
         if name in BUILT_IN and factory.__module__ != f"problems.{name}":
             raise InputError(f"problem name {name!r} is taken by a built-in family")
         known = _factories.get(name)
@@ -154,7 +154,7 @@ def check_options(
                 raise InputError(f"{key}: needs noise='gaussian' or noise='finite_sum'")
     if kappa is not None or not has_own_regularisation(name):
         checking.number("kappa", kappa, "a finite number > 1", lambda found: found > 1)
-    checking.integer("seed", seed, 0)
+    checking.seed(seed)
 
 
 def has_own_regularisation(name: str) -> bool:

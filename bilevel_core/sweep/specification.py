@@ -133,28 +133,36 @@ def load(path: Path) -> Specification:
         InputError: there is no such file, it is not UTF-8 or not TOML, or what it says is wrong;
             the line names the file, the grid, the key and what is allowed.
     """
-    try:
-        text = path.read_bytes().decode()
-    except FileNotFoundError:
-        raise InputError(
-            f"no file {shown(str(path))}; expected a sweep specification (.toml)"
-        ) from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    try:
-        table = tomllib.loads(text)
-    except RecursionError:
-        raise InputError(f"{path}: not valid TOML: nested too deeply") from None
-    except DECODER_ERRORS as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    table = tables_of(path)
     try:
         specification = parse(table)
         check(specification)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return specification
+
+
+def tables_of(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        InputError: there is no such file, it is not UTF-8 or not TOML.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        asked = shown(str(path))
+        raise InputError(f"no file {asked}; expected a sweep specification (.toml)") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{path}: not valid TOML: nested too deeply") from None
+    except DECODER_ERRORS as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
 
 
 def parse(table: Mapping[str, Any]) -> Specification:

@@ -116,6 +116,7 @@ def settings_from(given: Mapping[str, Any], is_random: bool) -> Settings:
     """
     allowed = [field.name for field in dataclasses.fields(Settings)]
     given = checking.mapping("tuning", given)
+    is_random = checking.truth("is_random", is_random)
     for name in given:
         if name not in allowed:
             raise unknown_name("tuning key", name, allowed)
