@@ -42,7 +42,7 @@ def plain(value: Any) -> Any:
         if is_a(value, numpy_kind) and not is_a(value, kind):
             return kind(value)
         if is_a(value, kind):
-            return kind.__new__(kind, _own(kind, value))
+            return _own(kind, value)
     return value
 
 

@@ -20,7 +20,7 @@ def cost_of_step(solver: Solver, params: Any, k: int, ledger: str = "calls") -> 
     """
     own = ledger == "samples" and solver.samples_per_step is not None
     part = "samples_per_step" if own else "cost_per_step"
-    what = f"solver {shown(solver.name)}: its {part}"
+    what = f"solver {solver.name!r}: its {part}"
     with blaming(what):
         found = getattr(solver, part)(params, k)
     for end in found if checking.is_a(found, CostRange) else (found,):
@@ -49,7 +49,7 @@ def _steps(solver: Solver, part: str, constants: Constants, eps: float) -> float
     function = getattr(solver, part)
     if function is None:
         return None
-    what = f"solver {shown(solver.name)}: its {part}"
+    what = f"solver {solver.name!r}: its {part}"
     with blaming(what):
         found = float(function(constants, eps))
     if found < 0.0:

@@ -28,7 +28,7 @@ def constants_for(policy: str, problem: Problem) -> Constants:
     if problem.exact_smoothness is None:
         raise InputError(
             "params: policy 'sharp' needs the exact L_Phi, which "
-            f"{shown(problem.name)} does not know; allowed: theory, or a dict"
+            f"{problem.name!r} does not know; allowed: theory, or a dict"
         )
     return problem.constants.sharpened(problem.exact_smoothness)
 
@@ -62,10 +62,10 @@ def params_for(
 
 
 def _prescribed(solver: Solver, constants: Constants, eps: float) -> Any:
-    with blaming(f"solver {shown(solver.name)}: its theory"):
+    with blaming(f"solver {solver.name!r}: its theory"):
         found = solver.theory(constants, eps)
     if not isinstance(found, solver.Params):
         raise InputError(
-            f"solver {shown(solver.name)}: expected its theory to return Params, got {shown(found)}"
+            f"solver {solver.name!r}: expected its theory to return Params, got {shown(found)}"
         )
     return found

@@ -103,15 +103,15 @@ def make(name: str, kappa: float | None = None, seed: int = 0, **options: Any) -
     noisy = options.get("noise") is not None
     every = {"kappa": kappa, "seed": seed} | options
     given = ", ".join(f"{key}={shown(value)}" for key, value in every.items())
-    with blaming(f"problem {shown(name)}: its function, given {given},"):
+    with blaming(f"problem {name!r}: its function, given {given},"):
         problem = noise.make_noisy(make_base, kappa, seed, options) if noisy else make_base(kappa)
     if not isinstance(problem, Problem):
         raise InputError(
-            f"problem {shown(name)}: expected a Problem of its function, got {shown(problem)}"
+            f"problem {name!r}: expected a Problem of its function, got {shown(problem)}"
         )
     if type(problem.data) not in FAMILIES:
         kind = type(problem.data).__name__
-        raise InputError(f"problem {shown(name)}: no functions in FAMILIES for its data, a {kind}")
+        raise InputError(f"problem {name!r}: no functions in FAMILIES for its data, a {kind}")
     return problem if problem.name == name else _renamed(problem, name)
 
 

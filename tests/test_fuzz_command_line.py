@@ -72,5 +72,7 @@ def test_any_words_end_in_an_exit_code_and_at_most_one_line(folder, invoke):
         if code not in (0, 1, 2) or "internal error" in err or "Traceback" in err:
             wrong.append(f"{code}: {err[:300]!r}: {[word[:40] for word in words]}")
         elif code == 2 and (lines != 1 or len(err) > 400 or not err[:-1].isprintable()):
-            wrong.append(f"{lines} lines, {len(err)} long: {err[:300]!r}: {[w[:40] for w in words]}")
+            wrong.append(
+                f"{lines} lines, {len(err)} long: {err[:300]!r}: {[w[:40] for w in words]}"
+            )
     assert not wrong, "\n".join(wrong[:20])

@@ -153,11 +153,11 @@ def _read(name: str, step: Callable[..., Any]) -> Solver:
     scope = step.__globals__
     missing = [part for part in _REQUIRED if part not in scope]
     if missing:
-        raise InputError(f"solver {shown(name)}: its module lacks {', '.join(missing)}")
+        raise InputError(f"solver {name!r}: its module lacks {', '.join(missing)}")
     for part, fits, expected in _PARTS:
         found = scope.get(part)
         if not fits(found) and not (found is None and part not in _REQUIRED):
-            raise InputError(f"solver {shown(name)}: {part} is {shown(found)}; expected {expected}")
+            raise InputError(f"solver {name!r}: {part} is {shown(found)}; expected {expected}")
     document = str(scope.get("__doc__") or step.__doc__ or "").strip() or name
     return Solver(
         name=name,
@@ -181,7 +181,7 @@ def make_params(solver: Solver, values: Mapping[str, Any]) -> Any:
     if not checking.is_a(solver, Solver):
         raise InputError(f"solver: expected a Solver, as of `get`, got {shown(solver)}")
     values = checking.mapping("values", values)
-    with blaming(f"solver {shown(solver.name)}: reading the types of its Params"):
+    with blaming(f"solver {solver.name!r}: reading the types of its Params"):
         kinds = get_type_hints(solver.Params)
     unknown = [key for key in values if key not in kinds]
     if unknown:
