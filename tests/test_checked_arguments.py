@@ -69,10 +69,10 @@ NAMES = [3, None, "", "a b", "a/b", "x.py:y", "x.py", "a:b", ".a", "-a", "a\n", 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("register", [bl.register_solver, problems.register])
 def test_what_is_no_name_is_not_registered(register, name):
+    before = solvers.names(), problems.names()
     with pytest.raises(InputError, match="name: expected"):
         register(name)(run)
-    assert solvers.names() == sorted(solvers.BUILT_IN)
-    assert problems.names() == sorted(problems.BUILT_IN)
+    assert (solvers.names(), problems.names()) == before
 
 
 @pytest.mark.parametrize("step", [3, None, len, dict, print, object()])
@@ -82,6 +82,14 @@ def test_what_is_no_function_is_no_step(step):
     with pytest.raises(InputError, match="problem 'fuzz'"):
         problems.register("fuzz")(3)
     assert "fuzz" not in (*solvers.names(), *problems.names())
+
+
+def test_a_step_whose_module_is_not_whole_spoils_no_list(monkeypatch):
+    monkeypatch.setattr(solvers, "_steps", dict(solvers._steps))
+    bl.register_solver("fuzz")(run)
+    assert "fuzz" not in solvers.names()
+    with pytest.raises(InputError, match="solver 'fuzz': its module lacks Params, State, init"):
+        solvers.get("fuzz")
 
 
 def failing(*arguments):

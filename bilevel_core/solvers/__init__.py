@@ -109,11 +109,11 @@ def register_solver(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def names() -> list[str]:
-    """Names of all registered solvers, built in and from entry points."""
+    """Names of all registered solvers, built in and from entry points, whose module is whole."""
     for name in BUILT_IN:
         importlib.import_module(f"bilevel_core.solvers.{name}")
     load_entry_points("bilevel_bench.solvers")
-    return sorted(_steps)
+    return sorted(name for name, step in _steps.items() if not _complaint(step))
 
 
 def get(name: str) -> Solver:
@@ -134,7 +134,7 @@ def get(name: str) -> Solver:
             raise InputError(f"{shown(name)}: the file registers no solver {short!r}")
     else:
         known = names()
-        if name not in known:
+        if name not in _steps:
             raise unknown_name("solver", name, known)
         step, short = _steps[name], name
     return _read(name, step)
@@ -149,15 +149,24 @@ def _imported(name: str) -> Callable[..., Any]:
     return step
 
 
-def _read(name: str, step: Callable[..., Any]) -> Solver:
+def _complaint(step: Callable[..., Any]) -> str:
+    """What is wrong with the parts of a solver's module, "" where nothing is."""
     scope = step.__globals__
     missing = [part for part in _REQUIRED if part not in scope]
     if missing:
-        raise InputError(f"solver {name!r}: its module lacks {', '.join(missing)}")
+        return f"its module lacks {', '.join(missing)}"
     for part, fits, expected in _PARTS:
         found = scope.get(part)
         if not fits(found) and not (found is None and part not in _REQUIRED):
-            raise InputError(f"solver {name!r}: {part} is {shown(found)}; expected {expected}")
+            return f"{part} is {shown(found)}; expected {expected}"
+    return ""
+
+
+def _read(name: str, step: Callable[..., Any]) -> Solver:
+    scope = step.__globals__
+    complaint = _complaint(step)
+    if complaint:
+        raise InputError(f"solver {name!r}: {complaint}")
     document = str(scope.get("__doc__") or step.__doc__ or "").strip() or name
     return Solver(
         name=name,
