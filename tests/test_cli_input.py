@@ -146,6 +146,11 @@ def test_bad_input_is_one_line_and_exit_2(invoke, folder, words, named):
         assert part in err
 
 
+def test_check_says_once_what_is_wrong_with_a_file(invoke, folder):
+    code, _, err = invoke("check", "raises.py:s")
+    assert (code, err.count("not today")) == (2, 1)
+
+
 @pytest.mark.parametrize("words", [run_options(eps="0"), run_options(kapa="4"), ["fit", "absent"]])
 def test_bad_input_in_a_process_of_its_own(words):
     result = process(*words)

@@ -24,6 +24,7 @@ def check(name: str) -> list[Finding]:
         try:
             problems.parameters(name)
         except InputError as no_problem:
-            raise InputError(f"{no_solver}; {no_problem}") from no_problem
+            sentences = dict.fromkeys((str(no_solver), str(no_problem)))
+            raise InputError("; ".join(sentences)) from no_problem
         return check_problem(name)
     return check_solver(solver)
