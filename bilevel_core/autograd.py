@@ -12,14 +12,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bilevel_core import checking
 from bilevel_core.arrays import Array
 from bilevel_core.constants import Constants
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, blaming, shown
 from bilevel_core.oracle import FAMILIES, Family
 from bilevel_core.problem import Problem
 from bilevel_core.stated_spectrum import check_spectrum
 
 Function = Callable[[Any, Any], Any]
+
+LARGEST_DIMENSION = 10**9
+"""Far beyond any memory for the products of a run."""
 
 
 class Graph:
@@ -162,20 +166,24 @@ def problem_from_functions(
     """
     import torch
 
-    for key, value in (("dim_x", dim_x), ("dim_y", dim_y)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{key}: expected an integer >= 1, got {value!r}")
+    dim_x = checking.integer("dim_x", dim_x, 1, LARGEST_DIMENSION)
+    dim_y = checking.integer("dim_y", dim_y, 1, LARGEST_DIMENSION)
+    if not checking.is_a(constants, Constants):
+        raise InputError(f"constants: expected bl.Constants, got {shown(constants)}")
+    name = checking.label("name", name)
     starts = []
     for key, start, dim in (("x0", x0, dim_x), ("y0", y0, dim_y)):
-        vector = np.zeros(dim) if start is None else np.array(start, dtype=float)
+        vector = np.zeros(dim) if start is None else checking.real_array(key, start).copy()
         if vector.shape != (dim,):
             raise InputError(f"{key}: expected shape ({dim},), got {vector.shape}")
         starts.append(vector)
     for key, function in (("f", f), ("g", g)):
-        value = function(*(torch.as_tensor(start) for start in starts))
+        checking.function(key, function)
+        with blaming(key):
+            value = function(*(torch.as_tensor(start) for start in starts))
         if not isinstance(value, torch.Tensor) or value.ndim or value.dtype != torch.float64:
             raise InputError(
-                f"{key}: expected a function to a scalar float64 tensor, got {value!r}"
+                f"{key}: expected a function to a scalar float64 tensor, got {shown(value)}"
             )
     problem = Problem(
         name=name,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 
+from bilevel_core import checking
 from bilevel_core.errors import InputError
 
 
@@ -27,7 +28,8 @@ class Constants:
     Phi(x0) - inf Phi and `distance` is ||y0 - y*(x0)||, both of the instance's own start.
 
     Raises:
-        InputError: a constant is not finite, negative, or mu > L.
+        InputError: a constant is not finite, negative, or mu > L; or what follows from them is
+            beyond float64.
     """
 
     L: float
@@ -43,14 +45,22 @@ class Constants:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
-            if value is None:
+            if value is None and field.name == "smoothness":
                 continue
-            if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-                raise InputError(
-                    f"constants.{field.name}: expected a finite number >= 0, got {value!r}"
-                )
+            name, allowed = f"constants.{field.name}", "a finite number >= 0"
+            found = checking.number(name, value, allowed, lambda v: v >= 0)
+            object.__setattr__(self, field.name, found)
         if not 0 < self.mu <= self.L:
             raise InputError(f"constants: expected 0 < mu <= L, got mu={self.mu!r}, L={self.L!r}")
+        try:
+            representable = math.isfinite(self.kappa + self.formula_L_Phi)
+        except ArithmeticError:
+            representable = False
+        if not representable:
+            raise InputError(
+                f"constants: L_Phi is beyond float64 for L={self.L!r}, mu={self.mu!r}, "
+                f"M={self.M!r}, rho={self.rho!r}, tau={self.tau!r}"
+            )
 
     @property
     def kappa(self) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import re
+import reprlib
 import traceback
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -37,6 +38,37 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+LONGEST_SHOWN = 80
+"""Characters of a value in a message."""
+
+LONGEST_REASON = 150
+"""Characters of what a user's function raised."""
+
+FOREIGN_ERRORS = (Exception, SystemExit, GeneratorExit)
+"""What the methods of an object that is not ours may raise."""
+
+
+def shown(value: object, longest: int = LONGEST_SHOWN) -> str:
+    """A value as a message shows it: its repr on one short line, whatever the value is.
+
+    Never fails, and looks at no more of a container than it shows; what cannot be shown is named by
+    its type.
+    """
+    brief = reprlib.Repr()
+    brief.maxlevel = 3
+    brief.maxdict = 6
+    brief.maxstring = brief.maxlong = brief.maxother = longest
+    kind = type(value)
+    try:
+        size = getattr(value, "size", 0) if hasattr(kind, "__array__") else 0
+        if isinstance(size, int) and size > brief.maxlist:
+            shape = tuple(getattr(value, "shape", ()))
+            return one_line(f"{kind.__name__} of shape {shape}", longest)
+        return one_line(brief.repr(value), longest)
+    except FOREIGN_ERRORS:
+        return one_line(f"<{type.__getattribute__(kind, '__name__')}>", longest)
+
+
 class OneAtATimeError(Exception):
     """A solver and a family whose instances cannot be run together in compiled code."""
 
@@ -44,13 +76,10 @@ class OneAtATimeError(Exception):
 def unknown_name(kind: str, name: object, allowed: Iterable[str]) -> InputError:
     """An InputError for a name that is not in a closed list, with the nearest match."""
     names = sorted(allowed)
-    close = difflib.get_close_matches(str(name), names, n=1)
+    given = str.__str__(name)[:LONGEST_SHOWN] if issubclass(type(name), str) else ""
+    close = difflib.get_close_matches(given, names, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else ";"
-    return InputError(f"no {kind} {name!r}{hint} allowed: {', '.join(names)}")
-
-
-BY_PLUG_INS = (Exception, SystemExit, GeneratorExit)
-"""Whatever a plug-in may raise, but for Ctrl-C."""
+    return InputError(f"no {kind} {shown(name)}{hint} allowed: {', '.join(names)}")
 
 
 @contextlib.contextmanager
@@ -63,8 +92,9 @@ def blaming(what: str) -> Iterator[None]:
         yield
     except (InputError, OSError):
         raise
-    except BY_PLUG_INS as error:
-        raise InputError(f"{what} raised {plain_reason(error)}") from error
+    except FOREIGN_ERRORS as error:
+        reason = one_line(plain_reason(error), LONGEST_REASON)
+        raise InputError(f"{what} raised {reason}") from error
 
 
 def plain_reason(error: BaseException) -> str:

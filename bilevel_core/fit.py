@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bilevel_core.errors import InputError
+from bilevel_core import checking
+from bilevel_core.errors import InputError, shown
 from bilevel_core.fit_cells import Cells, Excluded, Floats, read_cells
 from bilevel_core.fit_estimate import (
     Estimate,
@@ -126,10 +127,22 @@ class Fit:
 
         An axis with one level in the data has no exponent: the count is the one at that level.  NaN
         where no cell could be fitted, and where a log factor or lower-order term is undefined.
+
+        Raises:
+            InputError: kappa or eps holds something else than numbers > 0, or they do not fit.
         """
-        k, e = np.broadcast_arrays(
-            np.log(np.asarray(kappa, dtype=float)), -np.log(np.asarray(eps, dtype=float))
-        )
+        values = {
+            "kappa": checking.real_array("kappa", kappa),
+            "eps": checking.real_array("eps", eps),
+        }
+        for name, given in values.items():
+            if not (given > 0).all():
+                raise InputError(f"{name}: expected numbers > 0, got {shown(given)}")
+        try:
+            k, e = np.broadcast_arrays(np.log(values["kappa"]), -np.log(values["eps"]))
+        except ValueError:
+            shapes = " and ".join(str(given.shape) for given in values.values())
+            raise InputError(f"kappa, eps: shapes {shapes} do not fit together") from None
         if self.curve is None:
             return np.full(k.shape, np.nan)
         return np.exp(self.curve.log_count(k, e))
@@ -140,12 +153,15 @@ class Fit:
         One of "within bound", "matches bound", "exceeds bound", "not asymptotic",
         "not enough data".  With a `Bound`, kappa and eps are both judged: any exponent above
         exceeds, all that reach it match.
+
+        Raises:
+            InputError: neither a Bound nor a finite number.
         """
-        return judge(self, bound).word
+        return judge(self, _bound(bound)).word
 
     def explain(self, bound: Bound | float) -> str:
         """The verdict with its reason, one sentence."""
-        verdict = judge(self, bound)
+        verdict = judge(self, _bound(bound))
         return f"{verdict.word}: {verdict.reason}"
 
     def to_dict(self) -> dict[str, object]:
@@ -196,8 +212,9 @@ def fit(df: pd.DataFrame, y: str = "hv", model: str = "auto") -> Fit:
     criterion, else one of `MODELS`.  Raises InputError for a frame that holds several groups, lacks
     a column or has values <= 0, and for a model that the cells cannot carry.
     """
+    model = checking.text("model", model)
     if model not in ("auto", *MODELS):
-        raise InputError(f"no model {model!r}; expected auto, {', '.join(MODELS)}")
+        raise InputError(f"no model {shown(model)}; expected auto, {', '.join(MODELS)}")
     cells = read_cells(df, y)
     if len(cells.kappa) == 0:
         return _nothing(y, cells)
@@ -240,7 +257,7 @@ def collapse(df: pd.DataFrame, y: str = "outer", bound: str = "outer_bound") -> 
     Cells with an instance that is not "ok", or without a bound, are excluded.  Raises InputError as
     `fit` does.
     """
-    cells = read_cells(df, y, divide_by=bound)
+    cells = read_cells(df, y, divide_by=checking.text("bound", bound, "the name of a column"))
     if len(cells.kappa) == 0:
         nan = float("nan")
         return Collapse(None, None, nan, nan, nan, 0, 0, cells.excluded)
@@ -257,6 +274,12 @@ def collapse(df: pd.DataFrame, y: str = "outer", bound: str = "outer_bound") -> 
         cells=len(cells.kappa),
         excluded=cells.excluded,
     )
+
+
+def _bound(bound: Bound | float) -> Bound | float:
+    if checking.is_a(bound, Bound):
+        return bound
+    return checking.number("bound", bound, "a Bound or a finite number", lambda v: True)
 
 
 def _unsettled(found: Slopes, because: str) -> Slopes:

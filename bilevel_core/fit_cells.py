@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bilevel_core.errors import InputError
+from bilevel_core import checking
+from bilevel_core.errors import FOREIGN_ERRORS, InputError, blaming, one_line, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,11 +55,17 @@ def read_cells(df: pd.DataFrame, y: str, divide_by: str | None = None) -> Cells:
     Raises InputError for a missing column, an empty frame, several groups, duplicate rows, and
     values without a logarithm.
     """
-    needed = ["kappa", "eps", "instance", y] + ([divide_by] if divide_by else [])
-    _check_frame(df, needed)
+    y = checking.text("y", y, "the name of a column")
+    needed = ["kappa", "eps", "instance", y] + ([] if divide_by is None else [divide_by])
+    with blaming("reading df"):  # its cells may hold anything
+        _check_frame(df, needed)
+        return _read_cells(df, y, divide_by)
+
+
+def _read_cells(df: pd.DataFrame, y: str, divide_by: str | None) -> Cells:
     kappa, eps = (_round(_positive(df, name)) for name in ("kappa", "eps"))
     counts = _numbers(df, y)
-    if divide_by:
+    if divide_by is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
             counts = counts / _numbers(df, divide_by)
     status = _statuses(df, counts)
@@ -204,33 +211,46 @@ def _off_lines(cells: Cells, pattern: NDArray[np.bool_]) -> Floats:
 
 
 def _check_frame(df: pd.DataFrame, needed: list[str]) -> None:
+    import pandas as pd
+
+    if not checking.is_a(df, pd.DataFrame):
+        raise InputError(f"df: expected a DataFrame of pandas, got {shown(df)}")
+    if df.columns.nlevels > 1:
+        raise InputError(f"df: expected one level of columns, got {df.columns.nlevels}")
     missing = [name for name in needed if name not in df.columns]
     if missing:
-        have = ", ".join(map(str, df.columns))
-        raise InputError(f"df has no column {missing[0]!r}; it has: {have}")
+        have = one_line(", ".join(map(str, df.columns[:20])), 150)
+        raise InputError(f"df has no column {shown(missing[0])}; it has: {have}")
+    for name in dict.fromkeys([*needed, "status", "outer", *GROUP_COLUMNS]):
+        if (df.columns == name).sum() > 1:
+            raise InputError(f"df has several columns {shown(name)}; expected one")
     if len(df) == 0:
         raise InputError("df is empty; expected one row for each kappa, eps and instance")
     for name in GROUP_COLUMNS:
         if name in df.columns and df[name].nunique(dropna=False) > 1:
             values = list(df[name].unique())
-            shown = ", ".join(map(str, values[:4]))
-            raise InputError(f"df holds {len(values)} values of {name!r} ({shown}); select one")
+            first = ", ".join(one_line(str(value), 40) for value in values[:4])
+            raise InputError(f"df holds {len(values)} values of {name!r} ({first}); select one")
 
 
 def _numbers(df: pd.DataFrame, name: str) -> Floats:
     import pandas as pd
 
     try:
-        return np.asarray(pd.to_numeric(df[name]).to_numpy(dtype=float, na_value=np.nan))
-    except (TypeError, ValueError) as error:
-        raise InputError(f"column {name!r} must hold numbers: {error}") from None
+        found = pd.to_numeric(df[name])
+        if df[name].dtype.kind in "cbmM" or found.dtype.kind not in "iufO":
+            raise TypeError(f"it is of type {df[name].dtype}")
+        return np.asarray(found.to_numpy(dtype=float, na_value=np.nan))
+    except FOREIGN_ERRORS as error:
+        why = one_line(f"{type(error).__name__}: {error}", 100)
+        raise InputError(f"column {shown(name)} must hold numbers: {why}") from None
 
 
 def _positive(df: pd.DataFrame, name: str) -> Floats:
     values = _numbers(df, name)
     wrong = values[~(np.isfinite(values) & (values > 0))]
     if len(wrong):
-        raise InputError(f"column {name!r} must be finite and > 0, got {wrong[0]:g}")
+        raise InputError(f"column {shown(name)} must be finite and > 0, got {wrong[0]:g}")
     return values
 
 
@@ -249,7 +269,9 @@ def _statuses(df: pd.DataFrame, counts: Floats) -> NDArray[np.str_]:
 def _check_counts(counts: Floats, name: str) -> None:
     wrong = counts[~(np.isfinite(counts) & (counts > 0))]
     if len(wrong):
-        raise InputError(f"{name!r} must be finite and > 0 to have an exponent, got {wrong[0]:g}")
+        raise InputError(
+            f"{shown(name)} must be finite and > 0 to have an exponent, got {wrong[0]:g}"
+        )
 
 
 def _check_duplicates(
@@ -260,7 +282,7 @@ def _check_duplicates(
         g, c = pairs[times.argmax()]
         raise InputError(
             f"df holds {times.max()} rows for kappa={points[c, 0]:g}, eps={-points[c, 1]:g}, "
-            f"instance={str(names[g])!r}; expected one"
+            f"instance={shown(str(names[g]))}; expected one"
         )
 
 

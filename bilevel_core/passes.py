@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import problems
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, shown
 from bilevel_core.policies import params_for
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig
@@ -75,15 +75,15 @@ def check_tuning(config: RunConfig, solver: Solver, problem: Problem) -> None:
     if config.policy != TUNED:
         if config.tuning:
             raise InputError(
-                f"tuning: goes with policy 'tuned' alone, got {dict(config.tuning)!r} with "
-                f"{config.policy!r}"
+                f"tuning: goes with policy 'tuned' alone, got {shown(dict(config.tuning))} with "
+                f"{shown(config.policy)}"
             )
         return
     settings_from(config.tuning, solver.is_random)
     if not problems.factories(config.problem):
         raise InputError(
-            f"params: policy 'tuned' makes other instances of the family, and {config.problem!r} "
-            "is of none; allowed: theory, or a dict"
+            "params: policy 'tuned' makes other instances of the family, and "
+            f"{shown(config.problem)} is of none; allowed: theory, or a dict"
         )
     for eps in config.eps:
         params_for(solver, problem, "theory", config.overrides, eps)

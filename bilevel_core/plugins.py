@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
-from bilevel_core.errors import InputError, plain_reason
+from bilevel_core.errors import InputError, plain_reason, shown
 from bilevel_core.fingerprint import remember_imports
 from bilevel_core.ownership import PROJECT
 
@@ -35,9 +35,13 @@ def load_file(name: str) -> tuple[ModuleType, str]:
     path_text, _, short = name.partition(".py:")
     path = Path(path_text + ("" if name.endswith(".py") else ".py"))
     if not short or not short.isidentifier():
-        raise InputError(f"{name!r}: expected path/to/file.py:name")
-    if not path.is_file():
-        raise InputError(f"{name!r}: no file {str(path)!r}")
+        raise InputError(f"{shown(name)}: expected path/to/file.py:name")
+    try:
+        found = path.is_file()
+    except OSError as error:  # a name that is too long, a folder that may not be read
+        raise InputError(f"{shown(name)}: cannot be read: {error.strerror}") from None
+    if not found:
+        raise InputError(f"{shown(name)}: no file {shown(str(path))}")
     return _load(path.resolve()), short
 
 

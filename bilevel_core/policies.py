@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bilevel_core.constants import Constants
-from bilevel_core.errors import InputError, blaming, unknown_name
+from bilevel_core.errors import InputError, blaming, shown, unknown_name
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import Solver, make_params
 
@@ -27,8 +27,8 @@ def constants_for(policy: str, problem: Problem) -> Constants:
         return problem.constants
     if problem.exact_smoothness is None:
         raise InputError(
-            f"params: policy 'sharp' needs the exact L_Phi, which {problem.name!r} does not know; "
-            "allowed: theory, or a dict"
+            "params: policy 'sharp' needs the exact L_Phi, which "
+            f"{problem.name!r} does not know; allowed: theory, or a dict"
         )
     return problem.constants.sharpened(problem.exact_smoothness)
 
@@ -54,7 +54,7 @@ def params_for(
         given: Mapping[str, Any] = {}
     elif policy == "tuned":
         if tuned is None:
-            raise InputError(f"tuned: policy 'tuned' needs the result of a search, got {tuned!r}")
+            raise InputError("tuned: policy 'tuned' needs the result of a search, got None")
         given = tuned
     else:
         given = _prescribed(solver, constants, eps)._asdict()
@@ -66,6 +66,6 @@ def _prescribed(solver: Solver, constants: Constants, eps: float) -> Any:
         found = solver.theory(constants, eps)
     if not isinstance(found, solver.Params):
         raise InputError(
-            f"solver {solver.name!r}: expected its theory to return Params, got {found!r}"
+            f"solver {solver.name!r}: expected its theory to return Params, got {shown(found)}"
         )
     return found

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bilevel_core import checking
 from bilevel_core.constants import Constants
 from bilevel_core.errors import InputError
 from bilevel_core.reference import numerical_grad_phi, numerical_phi, numerical_y_star
@@ -89,11 +90,13 @@ class Problem:
         return out
 
     def _point(self, x: np.ndarray) -> tuple[np.ndarray, Any]:
-        x = np.asarray(x, dtype=float)
+        x = checking.real_array("x", x)
         if x.ndim not in (1, 2) or x.shape[0] != self.dim_x:
             raise InputError(
                 f"x: expected shape ({self.dim_x},) or ({self.dim_x}, B), got {x.shape}"
             )
+        if self.closed_forms is None and x.ndim == 2 and x.shape[1] == 0:
+            raise InputError(f"x: expected at least one point, got shape {x.shape}")
         return x, (self.data if x.ndim == 1 else column_data(self.data))
 
 

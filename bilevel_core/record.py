@@ -8,9 +8,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from bilevel_core import record_fields
+from bilevel_core import checking, record_fields
 from bilevel_core.constants import lower_level
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, shown
 from bilevel_core.oracle import SLOTS
 
 COLUMNS = {
@@ -30,7 +30,11 @@ class RunConfig:
 
     noise_seeds: one repetition of a run with random oracles for each, which `seed`, the instance,
     leaves alone; the run's counts are those of the mean over them.  tuning: settings of the search
-    under policy "tuned".  Both are left out of the file where they are empty.
+    under policy "tuned".  Both are left out of the file where they are empty.  Values become
+    Python's own; names and ranges that depend on the problem are checked by `run.validate`.
+
+    Raises:
+        InputError: a value is of a wrong type, or a number out of range.
     """
 
     problem: str
@@ -48,6 +52,29 @@ class RunConfig:
     max_seconds: float | None = None
     noise_seeds: tuple[int, ...] = ()
     tuning: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        seconds = self.max_seconds
+        checked: dict[str, Any] = {
+            name: checking.text(name, getattr(self, name))
+            for name in ("problem", "solver", "policy", "criterion", "engine", "device")
+        }
+        options = checking.mapping("options", self.options)
+        checked["options"] = {name: checking.plain(value) for name, value in options.items()}
+        checked["overrides"] = checking.scalars("overrides", self.overrides)
+        checked["tuning"] = checking.scalars("tuning", self.tuning)
+        checked["kappa"] = checking.positive("kappa", self.kappa)
+        checked["eps"] = tuple(
+            checking.number("eps", value, "finite numbers > 0", lambda found: found > 0)
+            for value in checking.items("eps", self.eps, "a sequence of finite numbers > 0")
+        )
+        checked["seed"] = checking.seed(self.seed)
+        checked["max_outer"] = _max_outer(self.max_outer)
+        if seconds is not None:
+            checked["max_seconds"] = checking.positive("max_seconds", seconds)
+        checked["noise_seeds"] = tuple(checking.different_seeds("noise_seeds", self.noise_seeds))
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -70,6 +97,13 @@ class RunConfig:
         record_fields.check_config(values)
         seeds = tuple(values.get("noise_seeds", ()))
         return cls(**{**values, "eps": tuple(values["eps"]), "noise_seeds": seeds})
+
+
+def _max_outer(value: Any) -> int:
+    found = checking.integer("max_outer", value, 1)
+    if found > checking.LARGEST_COUNT:
+        raise InputError(f"max_outer: expected at most 2**63 - 1, got {shown(found)}")
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,10 +134,12 @@ class RunRecord:
         """Whether it is "quadratic" or "general" by its constants; "general" holds for both."""
         return lower_level(self.constants.get("rho", math.nan), self.constants.get("tau", math.nan))
 
+    def _level(self, eps: float) -> float:
+        levels = ", ".join(map(repr, self.config.eps))
+        return checking.number("eps", eps, f"one of {levels}", lambda v: v in self.config.eps)
+
     def _hit(self, eps: float, criterion: str | None = None) -> dict[str, Any] | None:
         wanted = criterion or self.config.criterion
-        if eps not in self.config.eps:
-            raise InputError(f"eps: expected one of {list(self.config.eps)}, got {eps!r}")
         for hit in self.hits:
             if hit["eps"] == eps and hit["criterion"] == wanted:
                 return hit
@@ -115,14 +151,17 @@ class RunRecord:
         Raises:
             InputError: eps was not asked for, or no such ledger.
         """
-        if ledger not in LEDGERS:
-            raise InputError(f"ledger: expected one of {', '.join(LEDGERS)}, got {ledger!r}")
-        hit = self._hit(eps)
+        ledger = checking.choice("ledger", ledger, LEDGERS)
+        hit = self._hit(self._level(eps))
         return None if hit is None else column_counts(hit[ledger])
 
     def outer(self, eps: float) -> int | None:
-        """Outer iterations K when eps was reached; None if it was not."""
-        hit = self._hit(eps)
+        """Outer iterations K when eps was reached; None if it was not.
+
+        Raises:
+            InputError: eps was not asked for.
+        """
+        hit = self._hit(self._level(eps))
         return None if hit is None else int(hit["outer"])
 
     def to_dict(self) -> dict[str, Any]:
@@ -209,5 +248,12 @@ def slot_counts(row: Any) -> dict[str, int]:
 
 
 def canonical(value: Mapping[str, Any]) -> str:
-    """JSON with sorted keys, one text for one mapping."""
-    return json.dumps(dict(value), sort_keys=True, allow_nan=False)
+    """JSON with sorted keys, one text for one mapping.
+
+    Raises:
+        InputError: a value is none that JSON knows.
+    """
+    try:
+        return json.dumps(dict(value), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InputError(f"expected texts and finite numbers, got {shown(value)}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from bilevel_core.declarations import bound_on_outer
 from bilevel_core.engines.loop import Track
 from bilevel_core.environment import environment
 from bilevel_core.passes import Pass
@@ -28,7 +29,7 @@ def record_of(
 ) -> RunRecord:
     """The record of a run from the tracks of its passes, in the order of its eps."""
     worst = min((track for _, track in result), key=lambda t: _WORST_FIRST.index(t.status))
-    bounds = _bounds(config, solver, problem)
+    bounds = outer_bounds(config, solver, problem)
     passes = [
         {
             "eps": list(each.eps),
@@ -92,9 +93,14 @@ def _only_random(solver: Solver, track: Track) -> dict[str, Any]:
     return {"spent_samples": slot_counts(track.spent[1])}
 
 
-def _bounds(config: RunConfig, solver: Solver, problem: Problem) -> dict[float, float]:
+def outer_bounds(config: RunConfig, solver: Solver, problem: Problem) -> dict[float, float]:
+    """The theorem's bounds on K by eps, where it holds and states finite ones.
+
+    Raises:
+        InputError: the solver's own bound fails or is no number.
+    """
     if solver.outer_bound is None or config.policy not in THEOREM or config.overrides:
         return {}
     constants = constants_for(config.policy, problem)
-    bounds = {eps: float(solver.outer_bound(constants, eps)) for eps in config.eps}
-    return {eps: bound for eps, bound in bounds.items() if math.isfinite(bound)}
+    bounds = {eps: bound_on_outer(solver, constants, eps) for eps in config.eps}
+    return {eps: bound for eps, bound in bounds.items() if bound is not None}

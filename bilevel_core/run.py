@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 import problems
-from bilevel_core import reference
+from bilevel_core import checking, reference
 from bilevel_core.constants import Constants
 from bilevel_core.engines import ENGINES
 from bilevel_core.engines.chunk import Session
 from bilevel_core.engines.loop import CRITERIA, Track, drive
 from bilevel_core.engines.repeated import RepeatedSession
 from bilevel_core.errors import (
-    BY_PLUG_INS,
+    FOREIGN_ERRORS,
     InputError,
     OneAtATimeError,
+    blaming,
     plain_reason,
+    shown,
     unknown_name,
 )
 from bilevel_core.fingerprint import Fingerprint, fingerprint
@@ -31,13 +32,18 @@ from bilevel_core.oracle import family_functions
 from bilevel_core.passes import TUNED, Pass, Tune, check_tuning, passes_of, searched
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig, RunRecord
-from bilevel_core.recording import record_of
+from bilevel_core.recording import outer_bounds, record_of
+from bilevel_core.run_arguments import (
+    configuration,
+    levels,
+    policy_of,
+    problem_of,
+    problems_of,
+    seeds_of,
+)
 from bilevel_core.sampled import sampled_functions
 from bilevel_core.solvers import BUILT_IN, Solver, get
 from bilevel_core.streams import open_generators
-
-SMALLEST_EPS = 1e-300
-"""Below it a bound divided by eps is no number any more."""
 
 NOISE_SEEDS = (0, 1, 2, 3, 4)
 """Repetitions of a run with random oracles, unless others are asked for."""
@@ -75,8 +81,8 @@ def run(
         InputError: an argument is not allowed; the message names it.
     """
     return run_many(
-        [problem], solver, eps, params, engine, device, criterion, max_outer, max_seconds,
-        None if seed is None else [seed], overrides, progress, noise_seeds, tuning,
+        [problem_of(problem)], solver, eps, params, engine, device, criterion, max_outer,
+        max_seconds, None if seed is None else [seed], overrides, progress, noise_seeds, tuning,
     )[0]  # fmt: skip
 
 
@@ -106,23 +112,13 @@ def run_many(
     Raises:
         InputError: an argument is not allowed, or the instances do not fit into one batch.
     """
-    if not isinstance(params, str | Mapping):
-        raise InputError(f"params: expected a policy or a dict, got {params!r}")
-    if not isinstance(instances, Sequence) or not all(isinstance(p, Problem) for p in instances):
-        raise InputError(f"instances: expected a sequence of problems, got {instances!r}")
-    if not instances:
-        raise InputError("instances: expected at least one problem, got none")
-    if seeds is not None and len(seeds) != len(instances):
-        raise InputError(
-            f"seeds: expected one for each of {len(instances)} instances, got {len(seeds)}"
-        )
-    if overrides is not None and not isinstance(overrides, Mapping):
-        raise InputError(f"overrides: expected a dict, got {overrides!r}")
-    policy = params if isinstance(params, str) else "custom"
-    by_hand = ({} if isinstance(params, str) else dict(params)) | dict(overrides or {})
+    instances = problems_of(instances)
+    own_seeds = seeds_of(seeds, len(instances))
+    policy, by_hand = policy_of(params, overrides)
+    checking.function("progress", progress)
     first = instances[0]
-    chosen = engine or first.engines[0]
-    levels = _levels(eps)
+    chosen = (engine if engine is None else checking.text("engine", engine)) or first.engines[0]
+    targets = levels(eps)
     found = get(solver)
     repeated = repetitions(noise_seeds, found)
     configs = [
@@ -130,9 +126,9 @@ def run_many(
             problem=problem.name,
             kappa=float(problem.kappa),
             solver=solver,
-            eps=levels,
+            eps=targets,
             options=problem.options,
-            seed=problem.seed if seeds is None else seeds[i],
+            seed=problem.seed if own_seeds is None else own_seeds[i],
             policy=policy,
             overrides=by_hand,
             criterion=criterion,
@@ -141,7 +137,7 @@ def run_many(
             max_outer=max_outer,
             max_seconds=max_seconds,
             noise_seeds=repeated,
-            tuning=tuning or {},
+            tuning={} if tuning is None else tuning,
         )
         for i, problem in enumerate(instances)
     ]
@@ -183,11 +179,14 @@ def execute(
     Raises:
         InputError: the configuration is not allowed.
     """
+    config = configuration(config)
+    checking.function("progress", progress)
+    search = searched() if tune is None else checking.function("tune", tune)
     with instances_kept():
         problem = make_problem(config)
         _check(config, problem)
         solver = get(config.solver)
-        plan = passes_of(config, solver, problem, tune or searched())
+        plan = passes_of(config, solver, problem, search)
         return _run_batch([config], solver, [problem], plan, progress)[0]
 
 
@@ -197,6 +196,7 @@ def validate(config: RunConfig) -> None:
     Raises:
         InputError: names the key, its value, and what is allowed.
     """
+    config = configuration(config)
     problem = make_problem(config)
     _check(config, problem)
     if config.policy != TUNED:
@@ -231,39 +231,19 @@ def _fingerprint(solver: Solver, problem: Problem) -> Fingerprint:
     return fingerprint(roots, *([problem.content] if problem.content else []))
 
 
-def _levels(eps: float | Sequence[float]) -> tuple[float, ...]:
-    given: Any = eps.tolist() if isinstance(eps, np.ndarray) else eps
-    values = list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    if not values:
-        raise InputError("eps: expected at least one value, got none")
-    for value in values:
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or not (0 < value < math.inf)
-        ):
-            raise InputError(f"eps: expected finite numbers > 0, got {value!r}")
-        if value < SMALLEST_EPS:
-            raise InputError(f"eps: expected numbers from {SMALLEST_EPS:g}, got {value!r}")
-    return tuple(sorted({float(value) for value in values}, reverse=True))
-
-
 def repetitions(noise_seeds: Sequence[int] | None, solver: Solver) -> tuple[int, ...]:
     """The noise seeds of a run: those given, or `NOISE_SEEDS` of a solver that is random.
 
     Raises:
-        InputError: no sequence.
+        InputError: no sequence of different integers >= 0.
     """
     if noise_seeds is None:
         return NOISE_SEEDS if solver.is_random else ()
-    given: Any = noise_seeds.tolist() if isinstance(noise_seeds, np.ndarray) else noise_seeds
-    if not isinstance(given, Sequence):
-        raise InputError(f"noise_seeds: expected different integers >= 0, got {noise_seeds!r}")
-    return tuple(given)
+    return tuple(checking.different_seeds("noise_seeds", noise_seeds))
 
 
 def _check(config: RunConfig, problem: Problem) -> None:
-    _levels(config.eps)
+    levels(config.eps)
     if tuple(sorted(set(config.eps), reverse=True)) != tuple(config.eps):
         raise InputError(f"eps: expected decreasing values, got {list(config.eps)}")
     if config.criterion not in CRITERIA:
@@ -272,41 +252,35 @@ def _check(config: RunConfig, problem: Problem) -> None:
         raise unknown_name("engine", config.engine, ENGINES)
     if config.engine not in problem.engines:
         raise InputError(
-            f"engine: {problem.name!r} runs on {', '.join(problem.engines)}, got {config.engine!r}"
+            f"engine: {shown(problem.name)} runs on {', '.join(problem.engines)}, "
+            f"got {config.engine!r}"
         )
     if config.engine == "compiled" and config.device != "cpu":
-        raise InputError(f"device: the compiled engine runs on 'cpu', got {config.device!r}")
+        raise InputError(f"device: the compiled engine runs on 'cpu', got {shown(config.device)}")
     if config.engine == "torch" and config.device != "cpu":
         from bilevel_core.engines.torch import check_device
 
         check_device(config.device)
-    outer = config.max_outer
-    if isinstance(outer, bool) or not isinstance(outer, int) or outer < 1:
-        raise InputError(f"max_outer: expected an integer >= 1, got {outer!r}")
-    seconds = config.max_seconds
-    if seconds is not None and not (isinstance(seconds, int | float) and 0 < seconds < math.inf):
-        raise InputError(f"max_seconds: expected a finite number > 0, got {seconds!r}")
     _check_noise(config, problem)
     check_tuning(config, get(config.solver), problem)
+    outer_bounds(config, get(config.solver), problem)
 
 
 def _check_noise(config: RunConfig, problem: Problem) -> None:
     seeds, solver = config.noise_seeds, get(config.solver)
     if solver.is_random:
-        valid = all(isinstance(s, int) and not isinstance(s, bool) and s >= 0 for s in seeds)
-        if not seeds or not valid or len(set(seeds)) < len(seeds):
-            raise InputError(
-                f"noise_seeds: expected different integers >= 0, at least one, got {list(seeds)}"
-            )
+        if not seeds:
+            raise InputError("noise_seeds: expected different integers >= 0, at least one")
         return
     if seeds:
         raise InputError(
-            f"noise_seeds: solver {config.solver!r} draws no random numbers, got {list(seeds)}"
+            f"noise_seeds: solver {shown(config.solver)} draws no random numbers, "
+            f"got {shown(list(seeds))}"
         )
     if problem.noise is not None:
         random = [name for name in BUILT_IN if get(name).is_random]
         raise InputError(
-            f"solver: {config.solver!r} needs exact oracles, which {problem.name!r} with "
+            f"solver: {shown(config.solver)} needs exact oracles, which {shown(problem.name)} with "
             f"noise={problem.noise!r} does not have; expected a solver that draws batches: "
             f"{', '.join(random)}, or your own"
         )
@@ -351,7 +325,7 @@ def _run_batch(
             seconds += spent
         except (InputError, OneAtATimeError):
             raise
-        except BY_PLUG_INS as error:
+        except FOREIGN_ERRORS as error:
             tracks = [Track(status="failed", reason=plain_reason(error)) for _ in instances]
         for result, track in zip(results, tracks, strict=True):
             result.append((each, track))
@@ -377,7 +351,8 @@ def _drive(
 
         def look(outer: int) -> None:
             let_out(outer)
-            progress(outer)
+            with blaming("progress"):
+                progress(outer)
 
         tracks = drive(
             session, each.eps, config.criterion, config.max_outer, config.max_seconds, look

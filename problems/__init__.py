@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from bilevel_core import checking
 from bilevel_core.dispatch import DispatchTable
-from bilevel_core.errors import InputError, blaming, unknown_name
+from bilevel_core.errors import InputError, blaming, shown, unknown_name
 from bilevel_core.plugins import is_path, load_entry_points, load_file
 
 if TYPE_CHECKING:
@@ -43,19 +43,32 @@ def register(name: str) -> Callable[[Callable[..., Problem]], Callable[..., Prob
     """Register a family under `name`; decorates its function (kappa, seed=0, **options) -> Problem.
 
     Raises:
-        InputError: the name is taken by another module.
+        InputError: the name is taken by another module or is no name (`checking.registered_name`),
+            or what is decorated is no function.  The registry stays as it was.
     """
+    name = checking.registered_name("problem", name)
 
     def decorate(factory: Callable[..., Problem]) -> Callable[..., Problem]:
+        checking.function(f"problem {name!r}", factory)
+        with blaming(f"problem {name!r}: its function, asked for (kappa, seed=0, **options),"):
+            inspect.signature(factory).bind_partial(kappa=2.0, seed=0)
         if name in BUILT_IN and factory.__module__ != f"problems.{name}":
             raise InputError(f"problem name {name!r} is taken by a built-in family")
         known = _factories.get(name)
-        if known is not None and inspect.getfile(known) != inspect.getfile(factory):
-            raise InputError(f"problem name {name!r} is taken by {inspect.getfile(known)}")
+        if known is not None and _home(known) != _home(factory):
+            raise InputError(f"problem name {name!r} is taken by {_home(known)}")
         _factories[name] = factory
         return factory
 
     return decorate
+
+
+def _home(factory: Callable[..., Problem]) -> str:
+    """The file of a function, or the module of what has none."""
+    try:
+        return inspect.getfile(factory)
+    except TypeError:
+        return type(factory).__module__
 
 
 def names() -> list[str]:
@@ -79,6 +92,8 @@ def make(name: str, kappa: float | None = None, seed: int = 0, **options: Any) -
     from bilevel_core.problem import Problem
     from problems import noise
 
+    name, kappa, seed = checking.plain(name), checking.plain(kappa), checking.plain(seed)
+    options = {key: checking.plain(value) for key, value in options.items()}
     check_options(name, options, kappa, seed)
     factory = _factory(name)
     own = {key: value for key, value in options.items() if key not in noise.OPTIONS}
@@ -87,11 +102,14 @@ def make(name: str, kappa: float | None = None, seed: int = 0, **options: Any) -
         return factory(kappa=None if kappa is None else float(kappa), seed=int(seed), **own)
 
     noisy = options.get("noise") is not None
-    given = ", ".join(f"{k}={v!r}" for k, v in ({"kappa": kappa, "seed": seed} | options).items())
+    every = {"kappa": kappa, "seed": seed} | options
+    given = ", ".join(f"{key}={shown(value)}" for key, value in every.items())
     with blaming(f"problem {name!r}: its function, given {given},"):
         problem = noise.make_noisy(make_base, kappa, seed, options) if noisy else make_base(kappa)
     if not isinstance(problem, Problem):
-        raise InputError(f"problem {name!r}: expected a Problem of its function, got {problem!r}")
+        raise InputError(
+            f"problem {name!r}: expected a Problem of its function, got {shown(problem)}"
+        )
     if type(problem.data) not in FAMILIES:
         kind = type(problem.data).__name__
         raise InputError(f"problem {name!r}: no functions in FAMILIES for its data, a {kind}")
@@ -114,6 +132,7 @@ def summary(name: str) -> str:
 
 def factories(name: str) -> list[Callable[..., Problem]]:
     """The function that makes instances of a family; empty for a problem made by hand."""
+    name = checking.text("problem", name)
     return [_factory(name)] if name in _factories or is_path(name) else []
 
 
@@ -126,17 +145,17 @@ def check_options(
         InputError: names the argument, its value, and what is allowed.
     """
     allowed = parameters(name)
+    options = checking.mapping("options", options)
     for key in options:
         if key not in allowed:
-            raise unknown_name(f"option of problem {name!r}", key, allowed)
+            raise unknown_name(f"option of problem {shown(name)}", key, allowed)
     if options.get("noise") is None:
         for key in ("sigma", "sampling", "pool"):
             if key in options:
                 raise InputError(f"{key}: needs noise='gaussian' or noise='finite_sum'")
     if kappa is not None or not has_own_regularisation(name):
-        _check_kappa(kappa)
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise InputError(f"seed: expected an integer >= 0, got {seed!r}")
+        checking.number("kappa", kappa, "a finite number > 1", lambda found: found > 1)
+    checking.seed(seed)
 
 
 def has_own_regularisation(name: str) -> bool:
@@ -145,18 +164,13 @@ def has_own_regularisation(name: str) -> bool:
     return parameter is not None and parameter.default is None
 
 
-def _check_kappa(kappa: Any) -> None:
-    is_number = isinstance(kappa, int | float) and not isinstance(kappa, bool)
-    if not is_number or not 1 < kappa < math.inf:
-        raise InputError(f"kappa: expected a finite number > 1, got {kappa!r}")
-
-
 def _factory(name: str) -> Callable[..., Problem]:
+    name = checking.text("problem", name, "a name or path/to/file.py:name")
     if is_path(name):
         module, short = load_file(name)
         factory = _factories.get(short)
         if factory is None or factory.__globals__ is not vars(module):
-            raise InputError(f"{name}: the file registers no problem {short!r}")
+            raise InputError(f"{shown(name)}: the file registers no problem {short!r}")
         return factory
     known = names()
     if name not in known:

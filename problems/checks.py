@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bilevel_core.errors import InputError, unknown_name
+from bilevel_core import checking
+from bilevel_core.errors import InputError, shown, unknown_name
 
 
 def number(name: str, value: Any, low: float = 0.0, high: float = math.inf) -> float:
@@ -17,11 +18,9 @@ def number(name: str, value: Any, low: float = 0.0, high: float = math.inf) -> f
     Raises:
         InputError: it is not.
     """
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not low < value < high:
-        limit = f" and < {high:g}" if high < math.inf else ""
-        raise InputError(f"{name}: expected a finite number > {low:g}{limit}, got {value!r}")
-    return float(value)
+    limit = f" and < {high:g}" if high < math.inf else ""
+    allowed = f"a finite number > {low:g}{limit}"
+    return float(checking.number(name, value, allowed, lambda found: low < found < high))
 
 
 def integer(name: str, value: Any, low: int) -> int:
@@ -30,14 +29,8 @@ def integer(name: str, value: Any, low: int) -> int:
     Raises:
         InputError: it is not.
     """
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or value != int(value)
-        or value < low
-    ):
-        raise InputError(f"{name}: expected an integer >= {low}, got {value!r}")
-    return int(value)
+    allowed = f"an integer >= {low}"
+    return int(checking.number(name, value, allowed, lambda v: v == int(v) and v >= low))
 
 
 def choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
@@ -46,11 +39,12 @@ def choice(name: str, value: Any, allowed: Sequence[Any]) -> Any:
     Raises:
         InputError: it is not.
     """
-    if value in allowed and not isinstance(value, bool):
-        return value
-    if isinstance(value, str) and all(isinstance(a, str) for a in allowed):
-        raise unknown_name(name, value, allowed)
-    raise InputError(f"{name}: expected one of {', '.join(map(str, allowed))}, got {value!r}")
+    found = checking.plain(value)
+    if type(found) in (int, float, str) and found in allowed:
+        return found
+    if isinstance(found, str) and all(isinstance(a, str) for a in allowed):
+        raise unknown_name(name, found, allowed)
+    raise InputError(f"{name}: expected one of {', '.join(map(str, allowed))}, got {shown(value)}")
 
 
 def generator(family: str, seed: int) -> np.random.Generator:

@@ -31,7 +31,7 @@ BAD_RUNS = [
     (run_options(option="seed=4"), ["option of problem 'hard'", "'seed'"]),
     (run_options(option="name=x"), ["option of problem 'hard'", "'name'"]),
     (run_options(option="L=1e300"), ["'hard'", "L=1e+300", "OverflowError"]),
-    (run_options(problem="quadratic", option="L=1e-200"), ["'aid_bio'", "theory raised"]),
+    (run_options(problem="quadratic", option="L=1e-200"), ["L=1e-200", "beyond float64"]),
     (run_options(set="D=1e30"), ["D", "at most 1000000000000000", "1e+30"]),
     (run_options(solver="..:x"), ["'..:x'"]),
     (run_options(eps="-1"), ["eps", "> 0", "-1.0"]),
@@ -144,6 +144,11 @@ def test_bad_input_is_one_line_and_exit_2(invoke, folder, words, named):
     assert err.startswith("error: ")
     for part in named:
         assert part in err
+
+
+def test_check_says_once_what_is_wrong_with_a_file(invoke, folder):
+    code, _, err = invoke("check", "raises.py:s")
+    assert (code, err.count("not today")) == (2, 1)
 
 
 @pytest.mark.parametrize("words", [run_options(eps="0"), run_options(kapa="4"), ["fit", "absent"]])

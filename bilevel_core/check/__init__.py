@@ -26,7 +26,8 @@ def findings_of(name: str) -> Iterator[Finding]:
         try:
             problems.parameters(name)
         except InputError as no_problem:
-            raise InputError(f"{no_solver}; {no_problem}") from no_problem
+            sentences = dict.fromkeys((str(no_solver), str(no_problem)))
+            raise InputError("; ".join(sentences)) from no_problem
         return problem_findings(name)
     return solver_findings(solver)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from bilevel_core.errors import BY_PLUG_INS, plain_reason
+from bilevel_core.errors import FOREIGN_ERRORS, plain_reason
 
 
 class Finding(NamedTuple):
@@ -20,6 +20,6 @@ def find(name: str, test: Callable[[], str]) -> Finding:
     """Run a test that returns "" or what is wrong; whatever it raises is wrong, too."""
     try:
         message = test()
-    except BY_PLUG_INS as error:
+    except FOREIGN_ERRORS as error:
         message = plain_reason(error)
     return Finding(name, not message, message or "holds")

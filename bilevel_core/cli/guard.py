@@ -14,7 +14,10 @@ from typing import Any
 import typer
 
 from bilevel_core import interrupts
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, one_line
+
+LONGEST_LINE = 1000
+"""Characters of the line on standard error that ends a command."""
 
 DONE, FAILED, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 1, 2, 130, 143
 
@@ -79,12 +82,12 @@ def _explained(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def _ended(code: int, line: str) -> int:
-    typer.echo(" ".join(line.split()), err=True)
+    typer.echo(one_line(line, LONGEST_LINE), err=True)
     return code
 
 
 def _file(error: OSError) -> str:
-    return f"{error.filename}: {error.strerror}"
+    return one_line(f"{error.filename}: {error.strerror}")
 
 
 def _silenced() -> int:
@@ -94,7 +97,7 @@ def _silenced() -> int:
 
 
 def _usage(error: Any) -> str:
-    line = error.format_message().strip().rstrip(".")
+    line = one_line(error.format_message()).rstrip(".")
     line = re.sub(r" \(Possible options: (.*)\)$", r"; did you mean \1?", line)
     command = error.ctx.command_path if error.ctx else "bilevel-bench"
     return f"{line[:1].lower()}{line[1:]} (see {command} --help)"

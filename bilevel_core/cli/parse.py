@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from bilevel_core.errors import InputError
+from bilevel_core.errors import LONGEST_SHOWN, InputError, one_line, shown
 
 
 def number(text: str) -> float:
@@ -15,7 +15,7 @@ def number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise typer.BadParameter(f"expected a number, got {text!r}") from None
+        raise typer.BadParameter(f"expected a number, got {shown(text)}") from None
 
 
 def integer(text: str) -> int:
@@ -23,7 +23,7 @@ def integer(text: str) -> int:
     try:
         return int(text)
     except ValueError:
-        raise typer.BadParameter(f"expected an integer, got {text!r}") from None
+        raise typer.BadParameter(f"expected an integer, got {shown(text)}") from None
 
 
 def levels(text: str) -> tuple[float, ...]:
@@ -31,7 +31,9 @@ def levels(text: str) -> tuple[float, ...]:
     try:
         found = {float(piece) for piece in text.split(",")}
     except ValueError:
-        raise InputError(f"--eps: expected numbers separated by commas, got {text!r}") from None
+        raise InputError(
+            f"--eps: expected numbers separated by commas, got {shown(text)}"
+        ) from None
     return tuple(sorted(found, reverse=True))
 
 
@@ -42,7 +44,7 @@ def whole_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
     try:
         return tuple(int(piece) for piece in text.split(","))
     except ValueError:
-        message = f"{option}: expected integers separated by commas, got {text!r}"
+        message = f"{option}: expected integers separated by commas, got {shown(text)}"
         raise InputError(message) from None
 
 
@@ -61,18 +63,27 @@ def _pairs(option: str, texts: Sequence[str] | None) -> dict[str, str]:
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name or not value:
-            raise InputError(f"{option}: expected key=value, got {text!r}")
+            raise InputError(f"{option}: expected key=value, got {shown(text)}")
         if name in pairs:
-            raise InputError(f"{option}: {name} is given twice")
+            raise InputError(f"{option}: {one_line(name, LONGEST_SHOWN)} is given twice")
         pairs[name] = value
     return pairs
 
 
 def _finite(name: str, text: str) -> int | float:
     value = _scalar(text)
-    if isinstance(value, bool | str) or not math.isfinite(value):
-        raise InputError(f"--set {name}: expected a finite number, got {text!r}")
+    if isinstance(value, bool | str) or not _is_finite(value):
+        raise InputError(
+            f"--set {one_line(name, LONGEST_SHOWN)}: expected a finite number, got {shown(text)}"
+        )
     return value
+
+
+def _is_finite(value: int | float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an int beyond every float
+        return False
 
 
 def _scalar(text: str) -> bool | int | float | str:

@@ -22,7 +22,7 @@ from bilevel_core.autograd import Graph
 from bilevel_core.engines.captured import Recorder, Recording, record_graph, record_step, trial
 from bilevel_core.engines.chunk import Chunk, in_time, never, shared_by_all, steps_in_chunk
 from bilevel_core.engines.device_streams import open_on_device
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, shown
 from bilevel_core.oracle import SLOTS, Oracle, make_work
 from bilevel_core.problem import Problem
 from bilevel_core.sampled import open_streams
@@ -41,12 +41,14 @@ def check_device(device: str) -> torch.device:
     """
     try:
         found = torch.device(device)
-    except RuntimeError as error:
-        raise InputError(f"device: expected 'cpu' or 'cuda', got {device!r}") from error
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise InputError(f"device: expected 'cpu' or 'cuda', got {shown(device)}") from error
     if found.type not in ("cpu", "cuda"):
-        raise InputError(f"device: expected 'cpu' or 'cuda', got {device!r}")
+        raise InputError(f"device: expected 'cpu' or 'cuda', got {shown(device)}")
     if found.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device: {device!r} was asked for, but this machine has no CUDA device")
+        raise InputError(
+            f"device: {shown(device)} was asked for, but this machine has no CUDA device"
+        )
     return found
 
 

@@ -16,14 +16,15 @@ import dataclasses
 import importlib
 import importlib.metadata
 import inspect
-import math
 from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any, get_type_hints
 
+from bilevel_core import checking
 from bilevel_core.constants import Constants
 from bilevel_core.cost import Cost, CostRange
 from bilevel_core.dispatch import DispatchTable
-from bilevel_core.errors import InputError, unknown_name
+from bilevel_core.errors import InputError, blaming, shown, unknown_name
 from bilevel_core.plugins import is_path, load_entry_points, load_file
 
 BUILT_IN = (
@@ -32,6 +33,29 @@ BUILT_IN = (
 )  # fmt: skip
 _REQUIRED = ("Params", "State", "init", "cost_per_step", "theory")
 _steps: DispatchTable[str, Callable[..., Any]] = DispatchTable()
+
+
+def _is_named_tuple(found: Any) -> bool:
+    return isinstance(found, type) and hasattr(found, "_fields")
+
+
+def _are_names(found: Any) -> bool:
+    return isinstance(found, tuple | list) and all(isinstance(name, str) for name in found)
+
+
+_PARTS: tuple[tuple[str, Callable[[Any], bool], str], ...] = (
+    ("Params", _is_named_tuple, "a NamedTuple class"),
+    ("State", _is_named_tuple, "a NamedTuple class"),
+    ("init", callable, "a function"),
+    ("cost_per_step", callable, "a function"),
+    ("theory", callable, "a function"),
+    ("outer_bound", callable, "a function"),
+    ("samples_per_step", callable, "a function"),
+    ("predicted_outer", callable, "a function"),
+    ("TUNABLE", _are_names, "a tuple of names of parameters"),
+    ("GUARANTEE", lambda found: isinstance(found, str), "a line of text"),
+)
+"""What the parts of a solver's module are; those that are not in `_REQUIRED` may be absent."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,10 +90,14 @@ def register_solver(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
     """Register a solver under `name`; decorates the `step` function of its module.
 
     Raises:
-        InputError: the name is taken by another module.
+        InputError: the name is taken by another module or is no name (`checking.registered_name`),
+            or what is decorated is no function.  The registry stays as it was.
     """
+    name = checking.registered_name("solver", name)
 
     def decorate(step: Callable[..., Any]) -> Callable[..., Any]:
+        if not checking.is_a(step, FunctionType):
+            raise InputError(f"solver {name!r}: expected a function `step`, got {shown(step)}")
         if name in BUILT_IN and step.__module__ != f"bilevel_core.solvers.{name}":
             raise InputError(f"solver name {name!r} is taken by a built-in solver")
         known = _steps.get(name)
@@ -82,11 +110,11 @@ def register_solver(name: str) -> Callable[[Callable[..., Any]], Callable[..., A
 
 
 def names() -> list[str]:
-    """Names of all registered solvers, built in and from entry points."""
+    """Names of all registered solvers, built in and from entry points, whose module is whole."""
     for name in BUILT_IN:
         importlib.import_module(f"bilevel_core.solvers.{name}")
     load_entry_points("bilevel_bench.solvers")
-    return sorted(_steps)
+    return sorted(name for name, step in _steps.items() if not _complaint(step))
 
 
 def get(name: str) -> Solver:
@@ -97,16 +125,17 @@ def get(name: str) -> Solver:
     Raises:
         InputError: no such solver, or its module lacks a part.
     """
+    name = checking.text("solver", name, "a name or path/to/file.py:name")
     if ":" in name and not is_path(name):
         return _read(name, _imported(name))
     if is_path(name):
         module, short = load_file(name)
         step = _steps.get(short)
         if step is None or step.__globals__ is not vars(module):
-            raise InputError(f"{name}: the file registers no solver {short!r}")
+            raise InputError(f"{shown(name)}: the file registers no solver {short!r}")
     else:
         known = names()
-        if name not in known:
+        if name not in _steps:
             raise unknown_name("solver", name, known)
         step, short = _steps[name], name
     return _read(name, step)
@@ -124,21 +153,32 @@ def of_step(step: Callable[..., Any]) -> Solver:
 
 def _imported(name: str) -> Callable[..., Any]:
     module, _, function = name.partition(":")
-    try:
+    with blaming(f"no solver {shown(name)}: importing it"):
         step = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise InputError(f"no solver {name!r}: {error}") from error
-    if not inspect.isfunction(step):
-        raise InputError(f"no solver {name!r}: expected a function, got {step!r}")
+    if not checking.is_a(step, FunctionType):
+        raise InputError(f"no solver {shown(name)}: expected a function, got {shown(step)}")
     return step
+
+
+def _complaint(step: Callable[..., Any]) -> str:
+    """What is wrong with the parts of a solver's module, "" where nothing is."""
+    scope = step.__globals__
+    missing = [part for part in _REQUIRED if part not in scope]
+    if missing:
+        return f"its module lacks {', '.join(missing)}"
+    for part, fits, expected in _PARTS:
+        found = scope.get(part)
+        if not fits(found) and not (found is None and part not in _REQUIRED):
+            return f"{part} is {shown(found)}; expected {expected}"
+    return ""
 
 
 def _read(name: str, step: Callable[..., Any]) -> Solver:
     scope = step.__globals__
-    missing = [part for part in _REQUIRED if part not in scope]
-    if missing:
-        raise InputError(f"solver {name!r}: its module lacks {', '.join(missing)}")
-    document = (scope.get("__doc__") or step.__doc__ or name).strip()
+    complaint = _complaint(step)
+    if complaint:
+        raise InputError(f"solver {name!r}: {complaint}")
+    document = str(scope.get("__doc__") or step.__doc__ or "").strip() or name
     return Solver(
         name=name,
         **{part: scope[part] for part in _REQUIRED},
@@ -158,7 +198,11 @@ def make_params(solver: Solver, values: Mapping[str, Any]) -> Any:
     Raises:
         InputError: names the parameter, its value and what is allowed.
     """
-    kinds = get_type_hints(solver.Params)
+    if not checking.is_a(solver, Solver):
+        raise InputError(f"solver: expected a Solver, as of `get`, got {shown(solver)}")
+    values = checking.mapping("values", values)
+    with blaming(f"solver {solver.name!r}: reading the types of its Params"):
+        kinds = get_type_hints(solver.Params)
     unknown = [key for key in values if key not in kinds]
     if unknown:
         raise unknown_name(f"parameter of {solver.name}", unknown[0], kinds)
@@ -172,13 +216,9 @@ def make_params(solver: Solver, values: Mapping[str, Any]) -> Any:
 
 
 def _number(key: str, value: Any, kind: type) -> int | float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if kind is int:
-        if not is_number or not math.isfinite(value) or value != int(value) or value < 1:
-            raise InputError(f"{key}: expected an integer >= 1, got {value!r}")
-        if value > LARGEST_INTEGER:
-            raise InputError(f"{key}: expected at most {LARGEST_INTEGER}, got {value!r}")
-        return int(value)
-    if not is_number or not math.isfinite(value) or value <= 0:
-        raise InputError(f"{key}: expected a finite number > 0, got {value!r}")
-    return float(value)
+    if kind is not int:
+        return float(checking.positive(key, value))
+    found = checking.number(key, value, "an integer >= 1", lambda v: v == int(v) and v >= 1)
+    if found > LARGEST_INTEGER:
+        raise InputError(f"{key}: expected at most {LARGEST_INTEGER}, got {shown(value)}")
+    return int(found)

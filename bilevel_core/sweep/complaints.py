@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from bilevel_core.errors import LONGEST_SHOWN, one_line, shown
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError
@@ -33,9 +35,9 @@ def first_complaint(error: ValidationError, model: type[BaseModel]) -> tuple[str
 def unknown_key(name: str, allowed: Iterable[str]) -> str:
     """The line about a key that does not exist, with the nearest one that does."""
     names = list(allowed)
-    close = difflib.get_close_matches(name, names, n=1)
+    close = difflib.get_close_matches(name[:LONGEST_SHOWN], names, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    return f"unknown key {name!r}; {hint}allowed: {', '.join(names)}"
+    return f"unknown key {shown(name)}; {hint}allowed: {', '.join(names)}"
 
 
 def _line(name: str, detail: ErrorDetails, model: type[BaseModel]) -> str:
@@ -45,13 +47,9 @@ def _line(name: str, detail: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "missing":
         required = (key for key, field in model.model_fields.items() if field.is_required())
         return f"missing key {name!r}; required: {', '.join(required)}"
-    place = ".".join(str(part) for part in detail["loc"] if isinstance(part, str))
+    parts = (part for part in detail["loc"] if isinstance(part, str))
+    place = one_line(".".join(parts), LONGEST_SHOWN)
     if kind == "value_error":
         return f"{place}: {detail['ctx']['error']}"
     expected = WORDS.get(kind) or detail["msg"].replace("Input should be", "expected")
-    return f"{place}: {expected}, got {_shown(detail['input'])}"
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return f"{place}: {expected}, got {shown(detail['input'])}"

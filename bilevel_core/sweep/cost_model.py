@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 from bilevel_core.constants import Constants
 from bilevel_core.cost import Cost, CostRange
+from bilevel_core.declarations import bound_on_outer, cost_of_step, predicted_steps
 from bilevel_core.policies import constants_for, params_for
 from bilevel_core.problem import Problem
 from bilevel_core.record import RunConfig
@@ -37,9 +38,6 @@ TUNED_CALLS = 10.0
 """Calls of an outer step with tuned parameters: few inner and linear steps do."""
 LARGEST = 1e300
 """Stands for counts that no float holds, since JSON knows no infinity."""
-
-Declared = Callable[[Any, int], Cost | CostRange]
-"""(params, k) -> what step k costs, as a solver declares it."""
 
 
 class Prediction(NamedTuple):
@@ -79,8 +77,8 @@ def predict(
             steps, bound = _steps(config, solver, constants, params, eps, times[eps])
             outer = _whole(steps)
             calls = total(calls_per_step(solver, params), outer)
-            declared = solver.samples_per_step
-            samples = calls if declared is None else total(mean_of(declared, params), outer)
+            declared = solver.samples_per_step is not None
+            samples = total(samples_per_step(solver, params), outer) if declared else calls
         calls *= max(1, len(config.noise_seeds))
         passed = eps if config.policy == "tuned" else params
         found.append(Prediction(eps, passed, params._asdict(), outer, calls, samples, bound))
@@ -95,10 +93,8 @@ def _steps(
     if config.policy == "custom" or config.overrides:
         return outer, None
     outer = steps_by_theory(solver, constants, eps, time, outer)
-    if solver.outer_bound is None:
-        return outer, None
-    bound = solver.outer_bound(constants, eps)
-    return min(outer, bound), bound
+    bound = bound_on_outer(solver, constants, eps)
+    return (outer, None) if bound is None else (min(outer, bound), bound)
 
 
 def _whole(outer: float) -> float:
@@ -125,7 +121,8 @@ def steps_by_theory(
     if solver.predicted_outer is None:
         return otherwise
     used = dataclasses.replace(constants, gap=min(constants.gap, time * eps))
-    return float(solver.predicted_outer(used, eps))
+    predicted = predicted_steps(solver, used, eps)
+    return LARGEST if predicted is None else predicted
 
 
 def calls_per_step(solver: Solver, params: Any) -> Callable[[int], float]:
@@ -135,12 +132,12 @@ def calls_per_step(solver: Solver, params: Any) -> Callable[[int], float]:
     stop by a tolerance, which is long before their limit.
     """
     middle = _mean if solver.is_random else _by_tolerance
-    return lambda k: _middle(solver.cost_per_step(params, k), middle)
+    return lambda k: _middle(cost_of_step(solver, params, k), middle)
 
 
-def mean_of(declared: Declared, params: Any) -> Callable[[int], float]:
-    """The mean cost of step k, all columns together, of a range drawn at random."""
-    return lambda k: _middle(declared(params, k), _mean)
+def samples_per_step(solver: Solver, params: Any) -> Callable[[int], float]:
+    """The mean samples of step k, all columns together, of a range drawn at random."""
+    return lambda k: _middle(cost_of_step(solver, params, k, "samples"), _mean)
 
 
 def total(cost_of: Callable[[int], float], outer: float) -> float:

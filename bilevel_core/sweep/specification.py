@@ -45,7 +45,8 @@ from pydantic import (
     ValidationError,
 )
 
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, shown
+from bilevel_core.reading import DECODER_ERRORS
 from bilevel_core.record import RunConfig
 from bilevel_core.sweep.complaints import first_complaint, unknown_key
 from bilevel_core.sweep.feasibility import Cell
@@ -57,14 +58,17 @@ T = TypeVar("T")
 def _distinct(values: tuple[T, ...]) -> tuple[T, ...]:
     for position, value in enumerate(values):
         if value in values[:position]:
-            raise ValueError(f"lists {value!r} twice")
+            raise ValueError(f"lists {shown(value)} twice")
     return values
 
 
 def _number(value: Any) -> Any:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value):
-        raise ValueError(f"expected a finite number, got {value!r}")
+    try:
+        finite = not isinstance(value, bool) and math.isfinite(value)
+    except (TypeError, OverflowError):  # no number, or an int beyond every float
+        finite = False
+    if not finite:
+        raise ValueError(f"expected a finite number, got {shown(value)}")
     return value
 
 
@@ -129,22 +133,36 @@ def load(path: Path) -> Specification:
         InputError: there is no such file, it is not UTF-8 or not TOML, or what it says is wrong;
             the line names the file, the grid, the key and what is allowed.
     """
-    try:
-        table = tomllib.loads(path.read_bytes().decode())
-    except FileNotFoundError:
-        raise InputError(f"no file {str(path)!r}; expected a sweep specification (.toml)") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{path}: not valid TOML: {error}") from None
+    table = tables_of(path)
     try:
         specification = parse(table)
         check(specification)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
     return specification
+
+
+def tables_of(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        InputError: there is no such file, it is not UTF-8 or not TOML.
+    """
+    try:
+        text = path.read_bytes().decode()
+    except FileNotFoundError:
+        asked = shown(str(path))
+        raise InputError(f"no file {asked}; expected a sweep specification (.toml)") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 text (byte {error.start})") from None
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise InputError(f"{path}: not valid TOML: nested too deeply") from None
+    except DECODER_ERRORS as error:
+        raise InputError(f"{path}: not valid TOML: {error}") from None
 
 
 def parse(table: Mapping[str, Any]) -> Specification:
@@ -159,7 +177,7 @@ def parse(table: Mapping[str, Any]) -> Specification:
         raise InputError(unknown_key(unknown[0], ["name", "description", "defaults", "grid"]))
     defaults = table.get("defaults", {})
     if not isinstance(defaults, dict):
-        raise InputError(f"defaults: expected a table [defaults], got {defaults!r}")
+        raise InputError(f"defaults: expected a table [defaults], got {shown(defaults)}")
     grids = top.get("grid", [])
     if not isinstance(grids, list) or not all(isinstance(grid, dict) for grid in grids):
         raise InputError("grid: expected tables headed [[grid]]")

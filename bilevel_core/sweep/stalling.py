@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from bilevel_core.cost import Cost, CostRange
+from bilevel_core.declarations import cost_of_step
 from bilevel_core.oracle import FAMILIES, family_grad_x_f
 from bilevel_core.problem import Problem
 from bilevel_core.solvers import Solver
@@ -28,6 +29,6 @@ def is_direct(problem: Problem) -> bool:
 
 def moves_by_f_alone(solver: Solver, params: object) -> bool:
     """Whether no step with these parameters (NamedTuple) asks for a derivative of g in x."""
-    declared = solver.cost_per_step(params, 1)
+    declared = cost_of_step(solver, params, 1)
     most: Cost = declared.most if isinstance(declared, CostRange) else declared
     return most.jvp == most.grad_x_g == 0

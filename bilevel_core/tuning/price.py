@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bilevel_core.cost import Cost, CostRange
+from bilevel_core.declarations import cost_of_step
 from bilevel_core.errors import InputError
 from bilevel_core.oracle import SLOTS
 from bilevel_core.record import COLUMNS, RunRecord, column_counts
@@ -94,10 +95,7 @@ def step_cost(
     """What outer step k costs, least and most, in the mean if it is drawn; None for seconds."""
     if settings.cost == "seconds":
         return None
-    declared = solver.cost_per_step
-    if settings.cost == "samples" and solver.samples_per_step is not None:
-        declared = solver.samples_per_step
-    cost = declared(params, k)
+    cost = cost_of_step(solver, params, k, settings.cost)
     ends = cost if isinstance(cost, CostRange) else (cost, cost)
     least, most = (weighted(_columns_of(end), settings) for end in ends)
     middle = (least + most) / 2.0

@@ -22,6 +22,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from bilevel_core import checking
 from bilevel_core.errors import InputError, unknown_name
 from bilevel_core.record import COLUMNS, LEDGERS
 
@@ -65,19 +66,27 @@ class Settings:
     searches: int = 5
 
     def __post_init__(self) -> None:
-        if self.cost not in COSTS:
-            raise unknown_name("tuning.cost", self.cost, COSTS)
+        object.__setattr__(self, "cost", checking.choice("tuning.cost", self.cost, COSTS))
         for name in COLUMNS:
-            _check_number(name, getattr(self, name), "a finite number >= 0", 0.0, math.inf)
+            self._set_number(name, "a finite number >= 0", 0.0, math.inf)
         if not any(self.weights.values()):
             raise InputError(f"tuning: one of {', '.join(COLUMNS)} has to be > 0, got 0 for all")
-        _check_number("keep", self.keep, "a number from 0.05 to 0.9", 0.05, 0.9)
-        _check_number("tolerance", self.tolerance, "a finite number >= 1", 1.0, math.inf)
+        self._set_number("keep", "a number from 0.05 to 0.9", 0.05, 0.9)
+        self._set_number("tolerance", "a finite number >= 1", 1.0, math.inf)
         if self.budget is not None:
-            tiny = math.ulp(0.0)
-            _check_number("budget", self.budget, "a finite number > 0", tiny, math.inf)
+            self._set_number("budget", "a finite number > 0", math.ulp(0.0), math.inf)
         for name, (least, most) in INTEGERS.items():
-            _check_integer(name, getattr(self, name), least, most)
+            self._set_integer(name, least, most)
+
+    def _set_number(self, name: str, allowed: str, least: float, most: float) -> None:
+        found = checking.number(
+            f"tuning.{name}", getattr(self, name), allowed, lambda v: least <= v <= most
+        )
+        object.__setattr__(self, name, found)
+
+    def _set_integer(self, name: str, least: int, most: int) -> None:
+        found = checking.integer(f"tuning.{name}", getattr(self, name), least, most)
+        object.__setattr__(self, name, found)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -106,21 +115,9 @@ def settings_from(given: Mapping[str, Any], is_random: bool) -> Settings:
         InputError: a key is unknown, or a value is not allowed.
     """
     allowed = [field.name for field in dataclasses.fields(Settings)]
+    given = checking.mapping("tuning", given)
+    is_random = checking.truth("is_random", is_random)
     for name in given:
         if name not in allowed:
             raise unknown_name("tuning key", name, allowed)
     return Settings(**{"cost": "samples" if is_random else "calls", **given})
-
-
-def _check_number(name: str, value: Any, allowed: str, least: float, most: float) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not least <= value <= most:
-        raise InputError(f"tuning.{name}: expected {allowed}, got {value!r}")
-
-
-def _check_integer(name: str, value: Any, least: int, most: int) -> None:
-    is_integer = isinstance(value, int) and not isinstance(value, bool)
-    if not is_integer or not least <= value <= most:
-        raise InputError(
-            f"tuning.{name}: expected an integer from {least} to {most}, got {value!r}"
-        )
