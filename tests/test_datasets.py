@@ -4,11 +4,23 @@ import gzip
 import http.client
 import io
 import sys
+import tempfile
 import urllib.error
+from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_data import CLASSES, POSTS, digits, idx, posts, write_digits, write_newsgroups
+from tiny_data import (
+    CLASSES,
+    POSTS,
+    SIDE,
+    digits,
+    idx,
+    posts,
+    write_digits,
+    write_newsgroups,
+    write_sizes,
+)
 
 from bilevel_core.errors import InputError
 from problems.datasets import download, home, mnist, newsgroups
@@ -18,11 +30,12 @@ LABELS = "train-labels-idx1-ubyte"
 
 
 @pytest.fixture
-def nowhere(monkeypatch, tmp_path):
-    """An empty home, no folder of data, and no network."""
-    monkeypatch.setenv("HOME", str(tmp_path))
+def nowhere(monkeypatch):
+    """An empty home of a usual length, and no folder of data."""
     monkeypatch.delenv("BILEVEL_DATA")
-    return tmp_path
+    with tempfile.TemporaryDirectory(dir="/tmp") as home:
+        monkeypatch.setenv("HOME", home)
+        yield Path(home)
 
 
 def offline(url, timeout):
@@ -72,12 +85,12 @@ def test_what_changes_on_disk_is_read_again(tmp_path):
         (NAME, b"<!DOCTYPE html><html>", "it begins with 3c21444f, expected 00000803"),
         (NAME, idx(np.zeros(60)) + bytes(9), "it begins with 00000801, expected 00000803"),
         (NAME, idx(digits()[NAME])[:-1], "539 bytes of data, expected 540 for 60 x 3 x 3"),
-        (NAME, idx(digits()[NAME]) + b"0", "541 bytes of data, expected 540"),
+        (NAME, idx(digits()[NAME]) + b"0", "more than 540 bytes of data, expected 540"),
         (NAME, gzip.compress(idx(digits()[NAME]))[:-30], "damaged gzip archive"),
         (NAME, b"\x1f\x8b and then nothing that is an archive", "damaged gzip archive"),
         (LABELS, idx(np.full(60, 10)), "expected labels from 0 to 9, got 10"),
-        (LABELS, idx(np.zeros(59)), "59 labels for the 60 images"),
-        (NAME, idx(np.zeros((0, 3, 3))), "60 labels for the 0 images"),
+        (LABELS, idx(np.zeros(59)), "found 59 numbers, expected 60"),
+        (NAME, idx(np.zeros((0, 3, 3))), "found 0 x 3 x 3 numbers, expected 60 x 3 x 3"),
     ],
 )
 def test_damaged_files_are_named(tmp_path, name, content, message):
@@ -89,22 +102,22 @@ def test_damaged_files_are_named(tmp_path, name, content, message):
 
 
 def test_a_file_of_the_official_size_has_to_be_the_official_one(tmp_path, monkeypatch):
-    content = idx(write_digits(tmp_path / "mnist", packed=False)[NAME])
+    files = write_digits(tmp_path / "mnist", packed=False)
+    (tmp_path / "mnist" / "mnist.sizes.json").unlink()
+    sums = {name: download.md5(idx(array)) for name, array in files.items()}
+    monkeypatch.setattr(mnist, "SIZES", mnist.Sizes(60, 20, SIDE, SIDE))
 
-    def publish(**changes):
-        first, *rest = mnist.FILES["mnist"]
-        first = first._replace(size=len(content), **changes)
-        monkeypatch.setattr(mnist, "FILES", {"mnist": (first, *rest)})
+    def publish(sums):
+        published = tuple(mnist.Published(name, "", sums[name]) for name in mnist.NAMES)
+        monkeypatch.setattr(mnist, "FILES", {"mnist": published})
         mnist._read.cache_clear()
 
-    publish(numbers=download.md5(content))
+    publish(sums)
     mnist.load(tmp_path)
-    publish(archive=download.md5(content))
-    mnist.load(tmp_path)
-    publish(numbers="0" * 32, archive="1" * 32)
+    publish({**sums, LABELS: "0" * 32})
     with pytest.raises(InputError, match="size of the official file and other content") as failure:
         mnist.load(tmp_path)
-    assert download.md5(content) in one_line(failure)
+    assert sums[LABELS] in one_line(failure)
 
 
 def test_folders_are_searched_in_order(nowhere, monkeypatch):
@@ -148,10 +161,13 @@ def test_what_is_missing_is_downloaded_once(nowhere, monkeypatch):
         asked.append(url)
         return io.BytesIO(archives[url.rsplit("/", 1)[1]])
 
+    folder = nowhere / ".cache/bilevel-bench/mnist"
+    folder.mkdir(parents=True)
+    write_sizes(folder, "mnist", train=60, test=20, height=SIDE, width=SIDE)
     found = mnist.load(opener=opener)
     np.testing.assert_array_equal(found.train_images, digits()[NAME].reshape(60, -1))
     assert len(asked) == 4
-    (nowhere / ".cache/bilevel-bench/mnist" / f"{LABELS}.gz").unlink()
+    (folder / f"{LABELS}.gz").unlink()
     mnist.load(opener=opener)
     assert len(asked) == 5
     mnist.load(opener=offline)
@@ -250,8 +266,8 @@ def test_counts_of_other_posts_are_refused(tmp_path):
 
     write_newsgroups(tmp_path)
     train, test, words = joblib.load(tmp_path / newsgroups.COUNTS)
-    joblib.dump((train[1:], test, words), tmp_path / newsgroups.COUNTS)
-    with pytest.raises(InputError, match=r"counts of 25 posts .* for the 26 labels"):
+    joblib.dump((train[1:], test, words), tmp_path / newsgroups.COUNTS, compress=9)
+    with pytest.raises(InputError, match=r"counts of 25 posts for the 26 labels"):
         newsgroups.load(tmp_path)
 
 

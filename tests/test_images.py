@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from tiny_data import write_sizes
 from tiny_images import (
     ALPHABETS,
     CHARACTERS,
@@ -10,6 +11,7 @@ from tiny_images import (
     entries,
     photographs,
     png,
+    write_alphabets,
     write_omniglot,
     write_pickle,
     write_zip,
@@ -58,8 +60,9 @@ def test_splits_follow_places_within_an_alphabet():
 
 
 def test_the_first_home_counts(tmp_path, monkeypatch):
-    write_zip(tmp_path / f"{PART}.zip", PART, entries({"Other": 5}))
-    write_zip(tmp_path / "images_background_small2.zip", PART, entries({"Other": 5}))
+    for part in ALPHABETS:
+        write_zip(tmp_path / f"{part}.zip", part, entries({"Other": 5}))
+        write_alphabets(tmp_path, part, {"Other": 5})
     assert load("omniglot", "test", tmp_path).names == ("Other/character05",)
     monkeypatch.setenv("BILEVEL_DATA", str(tmp_path))
     assert load("omniglot", "test").names == ("Other/character05",)
@@ -71,7 +74,7 @@ def test_the_first_home_counts(tmp_path, monkeypatch):
         ({"A/c/1.png": b"GIF89a"}, "A/c/1.png is not a PNG"),
         ({"A/c/1.png": png(drawing("a", 1).resize((28, 28)))}, "has 28 x 28 pixels; expected 105"),
         ({"A/c/1.png": png(drawing("a", 1))[:-60]}, "is not a PNG"),
-        ({}, "holds no images"),
+        ({"A/c/1.png": png(drawing("a", 1))[:20]}, "is not a PNG"),
         (
             {f"A/c{i}/{j}.png": png(drawing("a", j)) for i in (1, 2) for j in range(i)},
             "class 'A/c2' has 2 images, the first has 1",
@@ -81,6 +84,8 @@ def test_the_first_home_counts(tmp_path, monkeypatch):
 def test_archives_that_are_not_omniglot_are_refused(tmp_path, content, message):
     for part in ALPHABETS:
         write_zip(tmp_path / f"{part}.zip", part, content)
+        characters = len({name.split("/")[1] for name in content})
+        write_sizes(tmp_path, part, alphabets=1, characters=characters, drawings=len(content))
     with pytest.raises(InputError, match=message) as error:
         load("omniglot", "train", tmp_path)
     assert "\n" not in str(error.value)
@@ -126,6 +131,7 @@ PICKLES = [
 def test_pickles_are_read(tmp_path, name, split, made, protocol):
     file, content, data, labels = made
     write_pickle(tmp_path / file, content, protocol)
+    write_sizes((tmp_path / file).parent, f"{name}.{split}", classes=3, images=12)
     got = load(name, split, tmp_path)
     assert len(got.names) == 3
     for c in range(3):
@@ -145,6 +151,7 @@ def test_pickles_are_read(tmp_path, name, split, made, protocol):
 )
 def test_pickles_of_something_else_are_refused(tmp_path, changed, message):
     _, content, _, _ = by_label("", "fc100")
+    write_sizes(tmp_path, "fc100.train", classes=len(set(changed.get("labels", "abc"))), images=12)
     write_pickle(tmp_path / "FC100_train.pickle", {**content, **changed})
     with pytest.raises(InputError, match=message):
         load("fc100", "train", tmp_path)
@@ -159,10 +166,13 @@ def test_pickles_with_other_keys_are_refused(tmp_path):
         load("fc100", "test", tmp_path)
 
 
-def test_places_beyond_the_images_are_refused(tmp_path):
+@pytest.mark.parametrize("wrong", [12, -1, 0])
+def test_places_that_are_no_images_are_refused(tmp_path, wrong):
     file, content, _, _ = by_name("mini-imagenet-cache-train.pkl")
-    write_pickle(tmp_path / file, {**content, "class_dict": {"n0": [11, 12]}})
-    with pytest.raises(InputError, match="class 'n0' names images beyond the 12"):
+    places = [*range(11), wrong]
+    write_pickle(tmp_path / file, {**content, "class_dict": {"a": places[:6], "b": places[6:]}})
+    write_sizes(tmp_path, "miniimagenet.train", classes=2, images=12)
+    with pytest.raises(InputError, match="does not name each of the 12 images once"):
         load("miniimagenet", "train", tmp_path)
 
 
@@ -171,7 +181,7 @@ def test_places_beyond_the_images_are_refused(tmp_path):
     [
         ("omniglot", "images_background_small1.zip and images_background_small2.zip"),
         ("omniglot_full", "images_background.zip and images_evaluation.zip"),
-        ("miniimagenet", "mini-imagenet-cache-train.pkl or miniImageNet_category_split_train"),
+        ("miniimagenet", "mini-imagenet-cache-train.pkl or miniImageNet_category_split_tr"),
         ("fc100", "put FC100_train.pickle into a folder 'fc100'"),
     ],
 )

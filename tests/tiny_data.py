@@ -2,6 +2,7 @@
 
 import codecs
 import gzip
+import json
 import pickle
 import struct
 
@@ -14,6 +15,11 @@ POSTS = {"train": 26, "test": 9}
 CLASSES = 3
 OPTIONS = {"hypercleaning": {"samples": 30, "held": 20}, "newsgroups": {}}
 """Options of the families on real data, small enough for these contents."""
+
+
+def write_sizes(folder, name, **sizes):
+    """The file by which a set of one's own says how much it holds."""
+    (folder / f"{name}.sizes.json").write_text(json.dumps(sizes))
 
 
 def idx(array):
@@ -39,6 +45,9 @@ def write_digits(folder, packed=True, seed=0):
     """The four files, in gzip or plain; their arrays by name."""
     folder.mkdir(parents=True, exist_ok=True)
     files = digits(seed)
+    write_sizes(
+        folder, "mnist", train=DIGITS["train"], test=DIGITS["t10k"], height=SIDE, width=SIDE
+    )
     for name, array in files.items():
         if packed:
             (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array), mtime=0))
@@ -66,6 +75,7 @@ def write_newsgroups(folder, seed=0):
     from sklearn.utils import Bunch
 
     folder.mkdir(parents=True, exist_ok=True)
+    write_sizes(folder, "newsgroups", **POSTS, words=len(WORDS), classes=CLASSES)
     sets, cache, matrices = posts(seed), {}, []
     for part, (counts, labels) in sets.items():
         cache[part] = Bunch(

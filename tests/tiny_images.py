@@ -6,6 +6,7 @@ import zipfile
 
 import numpy as np
 from PIL import Image, ImageDraw
+from tiny_data import write_sizes
 
 DRAWINGS = 4
 ALPHABETS = {
@@ -50,6 +51,7 @@ def write_omniglot(folder, packed=True):
     """Both small archives, as zips or unpacked."""
     folder.mkdir(parents=True, exist_ok=True)
     for part, alphabets in ALPHABETS.items():
+        write_alphabets(folder, part, alphabets)
         if packed:
             write_zip(folder / f"{part}.zip", part, entries(alphabets))
             continue
@@ -57,6 +59,13 @@ def write_omniglot(folder, packed=True):
             path = folder / part / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
+
+
+def write_alphabets(folder, part, alphabets, drawings=DRAWINGS):
+    """Say that a part has these characters by alphabet, and so many drawings of each."""
+    characters = sum(alphabets.values())
+    counts = {"characters": characters, "drawings": drawings * characters}
+    write_sizes(folder, part, alphabets=len(alphabets), **counts)
 
 
 def write_zip(path, part, content):
