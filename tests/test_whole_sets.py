@@ -36,6 +36,13 @@ PART = "images_background_small1"
 FOREIGN = (".DS_Store", "._.DS_Store", "Thumbs.db", "desktop.ini", "README.md", "LICENSE")
 
 
+@pytest.fixture(autouse=True)
+def nowhere_else(monkeypatch, tmp_path_factory):
+    """No other folder of data than the one that a test names."""
+    monkeypatch.delenv("BILEVEL_DATA")
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+
+
 def characters(home):
     return sum(len(images.load("omniglot", split, home).names) for split in SPLITS)
 
@@ -86,8 +93,10 @@ def test_half_of_omniglot_is_refused(tmp_path, packed):
     assert "expected 2 alphabets, 12 characters, 48 drawings" in line
 
 
-def test_a_part_in_the_folder_asked_for_is_not_replaced_by_another(tmp_path):
-    """$BILEVEL_DATA has it whole."""
+def test_a_part_in_the_folder_asked_for_is_not_replaced_by_another(
+    tmp_path, tiny_data, monkeypatch
+):
+    monkeypatch.setenv("BILEVEL_DATA", str(tiny_data))
     (tmp_path / "omniglot" / PART).mkdir(parents=True)
     assert "found 0 alphabets" in refusal(images.load, "omniglot", "train", tmp_path)
 
@@ -313,7 +322,8 @@ def test_pipes_are_not_read(tmp_path):
     assert characters(tmp_path) == CHARACTERS
 
 
-def test_the_images_are_part_of_what_a_run_depends_on(tmp_path, monkeypatch):
+def test_the_images_are_part_of_what_a_run_depends_on(tmp_path, tiny_data, monkeypatch):
+    monkeypatch.setenv("BILEVEL_DATA", str(tiny_data))
     options = {"width": 3, "tasks": 2, "ways": 2, "queries": 1}
     before = problems.make("fewshot", **options).content
     monkeypatch.setenv("BILEVEL_DATA", str(tmp_path))

@@ -68,9 +68,9 @@ def write_alphabets(folder, part, alphabets, drawings=DRAWINGS):
     write_sizes(folder, part, alphabets=len(alphabets), **counts)
 
 
-def write_zip(path, part, content):
+def write_zip(path, part, content, packing=zipfile.ZIP_STORED):
     """An archive whose entries lie in a folder of its name."""
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", packing) as archive:
         for name, text in content.items():
             archive.writestr(f"{part}/{name}", text)
 
