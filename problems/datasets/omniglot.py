@@ -19,6 +19,7 @@ from __future__ import annotations
 import functools
 import io
 import struct
+import zlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,7 +54,8 @@ SETS = {
 }
 DRAWN, SIDE = 105, 28
 _SPLIT_OF = ("train", "train", "train", "validation", "test")
-_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD = _SIGNATURE + b"\0\0\0\rIHDR"
 
 
 class _Part(NamedTuple):
@@ -131,23 +133,35 @@ def _read(parts: tuple[_Part, ...]) -> ImageClasses:
 def _small(text: bytes, part: Path, name: str) -> np.ndarray:
     """A drawing as uint8 (28, 28, 1), ink 255."""
     image_module = _pillow()
-    if not text.startswith(_PNG) or len(text) < len(_PNG) + 8:
+    if not text.startswith(_HEAD) or len(text) < len(_HEAD) + 8:
         raise InputError(f"{part}: {name} is not a PNG")
-    width, height = struct.unpack_from(">2I", text, len(_PNG))
+    width, height = struct.unpack_from(">2I", text, len(_HEAD))
     if (width, height) != (DRAWN, DRAWN):
         raise InputError(
             f"{part}: {name} has {width} x {height} pixels; expected {DRAWN} x {DRAWN}"
         )
     try:
+        _check_chunks(text)
         with image_module.open(io.BytesIO(text), formats=["PNG"]) as image:
-            # A second head may say something else than the first.
-            if image.size != (DRAWN, DRAWN):
-                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
             grey = image.convert("L")
             small = grey.resize((SIDE, SIDE), image_module.Resampling.BOX)
     except (*DECODER_ERRORS, SyntaxError, image_module.DecompressionBombError) as error:
         raise InputError(f"{part}: {name} is not a PNG: {plain_reason(error)}") from error
     return 255 - np.asarray(small, np.uint8)[..., None]
+
+
+def _check_chunks(text: bytes) -> None:
+    """Hold the chunks of a PNG against their checksums, as Pillow does not do for its pixels."""
+    kinds, start = [], len(_SIGNATURE)
+    while start < len(text):
+        (length,) = struct.unpack_from(">I", text, start)
+        kinds.append(text[start + 4 : start + 8])
+        (stated,) = struct.unpack_from(">I", text, start + 8 + length)
+        if zlib.crc32(text[start + 4 : start + 8 + length]) != stated:
+            raise ValueError("a checksum is not that of its content")
+        start += 12 + length
+    if kinds.count(b"IHDR") != 1 or kinds[-1] != b"IEND":
+        raise ValueError("cut short, or with two heads")
 
 
 def _pillow() -> Any:
