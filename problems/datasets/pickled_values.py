@@ -92,7 +92,7 @@ def _array(raw: Any, kind: Any, shape: Any, order: str) -> np.ndarray:
         raise RefusedError(f"an array of shape {shape} and type {kind.code} in {len(raw)} bytes")
     value = np.frombuffer(raw, dtype).reshape(shape, order=order)  # type: ignore[call-overload]
     value.flags.writeable = False
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _reconstruct(kind: Any, *_: Any) -> PickledArray:
