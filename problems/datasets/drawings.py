@@ -28,7 +28,12 @@ Key = tuple[str, str, str]
 
 def where(path: Path) -> Mapping[Key, Any]:
     """Where each drawing of a folder or zip is: its file, or its entry."""
-    return _files(path) if path.is_dir() else _in_zip(path, lambda archive: _entries(path, archive))
+    if not path.is_dir():
+        return _in_zip(path, lambda archive: _entries(path, archive))
+    try:
+        return _files(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {plain_reason(error)}") from error
 
 
 def texts(path: Path) -> dict[Key, bytes]:
@@ -41,7 +46,7 @@ def texts(path: Path) -> dict[Key, bytes]:
             },
         )
     try:
-        return {key: file.read_bytes() for key, file in _files(path).items()}
+        return {key: file.read_bytes() for key, file in where(path).items()}
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {plain_reason(error)}") from error
 
