@@ -178,7 +178,8 @@ def make(
         chosen = SQUARED_REACH / (4.0 * (number("kappa", kappa, 1.0) - 1.0))
     else:
         chosen = RIDGE if ridge is None else number("ridge", ridge)
-    images = load(dataset, "train").images
+    training = load(dataset, "train")
+    images = training.images
     shape = Shape(images.shape[4], images.shape[2], images.shape[3], filters, blocks)
     fewshot_backbone.check_shape(shape)
     support, query = pick(images, draw(seed, 0, images.shape[0], images.shape[1], sizes))
@@ -205,6 +206,7 @@ def make(
             "ridge": ridge,
         },
         engines=("torch",),
+        content=training.checksum,
     )
 
 

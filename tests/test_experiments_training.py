@@ -252,6 +252,13 @@ def test_a_checkpoint_of_another_run_or_half_written_is_none(tmp_path):
     assert checkpoint.keep_in(path, "a", "b").load() is None
 
 
+def test_a_checkpoint_that_does_not_fit_its_run_is_none():
+    whole = run(make_task())
+    stored = {"outer": np.array(5), "seconds": np.array(0.0), "ledger": np.zeros((2, 6))}
+    wrong = Keep(lambda: (stored, {"curve": []}), lambda arrays, progress: None)
+    assert without_seconds(run(make_task(), keep=wrong)) == without_seconds(whole)
+
+
 def test_a_checkpoint_never_holds_an_object(tmp_path):
     with pytest.raises(ValueError, match="allow_pickle"):
         checkpoint.write(tmp_path / "run.npz", {"x": np.array([object()])}, {})

@@ -7,13 +7,12 @@ import pickle
 import pickletools
 import struct
 import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from bilevel_core.errors import InputError
-from problems.datasets import unpickle
+from problems.datasets import pickled_values, unpickle
 
 ARRAY = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 
@@ -184,7 +183,7 @@ def test_programs_are_refused(tmp_path, content):
         ({"raw": b"abcde"}, "in 5 bytes"),
         ({"shape": b"J\xff\xff\xff\xffK\x06\x86"}, "shape"),
         ({"shape": b"J\xff\xff\xff\x7fJ\xff\xff\xff\x7f\x86"}, "bytes"),
-        ({"shape": b"K\x06"}, "shape is not a few lengths"),
+        ({"shape": b"K\x06"}, "shape is no tuple"),
         ({"kind": b"U\x02O8"}, "type 'O8'"),
         ({"kind": b"U\x02V6"}, "type 'V6'"),
         ({"module": b"numpy.core.umath"}, "which no array needs"),
@@ -228,68 +227,5 @@ def test_every_allowed_name_is_one_that_arrays_need():
                     seen.add(tuple(names[-2:]))
     older = {(module.replace("_core", "core"), name) for module, name in seen}
     python_3 = {(module.replace("__builtin__", "builtins"), name) for module, name in seen}
-    allowed = {(module, name) for module, names in unpickle._ALLOWED.items() for name in names}
+    allowed = {(module, name) for module, names in pickled_values.ALLOWED.items() for name in names}
     assert allowed <= seen | older | python_3
-
-
-def doubled(times, end):
-    """A tuple of two tuples of two tuples, and so on, then what is done with it."""
-    return (
-        b"\x80\x04)\x94"
-        + b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94" for i in range(times))
-        + end
-    )
-
-
-NUMPY = b"cnumpy\ndtype\n"
-LONG = {
-    "key": b"}" + doubled(60, b"N")[2:] + b"s.",
-    "dtype": doubled(60, NUMPY + b"h\x3c\x85R."),
-    "shape": doubled(
-        60,
-        b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\n)N\x87R"
-        b"(K\x01h\x3c" + NUMPY + b"U\x02f8\x85R\x89U\x00tb.",
-    ),
-    "order of bytes": doubled(
-        60, NUMPY + b"U\x02f8\x85R(K\x03h\x3cNNNJ\xff\xff\xff\xffK\x00K\x00tb."
-    ),
-    "set": doubled(60, b"\x8f(h\x3c\x90."),
-    "frozen set": doubled(60, b"(h\x3c\x91."),
-    "wide": b"\x80\x04)\x94"
-    + b"".join(b"(" + (b"h" + bytes([i])) * 40 + b"t\x94" for i in range(12))
-    + b"}h\x0cNs.",
-    "many keys": b"\x80\x04)\x94"
-    + b"".join(b"h" + bytes([i]) + b"h" + bytes([i]) + b"\x86\x94" for i in range(12))
-    + b"}"
-    + b"h\x0cNs" * 2000
-    + b".",
-    "duplicates": b"\x80\x04)" + b"2\x86" * 60 + b"}\x94h\x00s.",
-    "text": b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"a.",
-    "bytes": b"\x80\x04\x8e" + struct.pack("<Q", 2**62) + b"a.",
-    "frame": b"\x80\x04\x95" + struct.pack("<Q", 2**62) + b"N.",
-    "number": b"I" + b"9" * 5000 + b"\n.",
-    "memo": b"\x80\x04Nr\xff\xff\xff\x7f.",
-    "nothing on the stack": b"\x80\x04\x86.",
-    "no mark": b"\x80\x04Nt.",
-    "extension": b"\x80\x04\x82\x01.",
-    "persistent": b"Pname\n.",
-    "buffer": b"\x80\x05\x97.",
-}
-
-
-@pytest.mark.parametrize("name", LONG)
-def test_pickles_that_are_short_and_without_end_are_refused_at_once(tmp_path, name):
-    """In a process of its own: one that is not refused would hash, or print, until it is killed."""
-    path = written(tmp_path, LONG[name])
-    code = (
-        "import sys, pathlib\n"
-        "from problems.datasets import unpickle\n"
-        "try:\n    unpickle.load(pathlib.Path(sys.argv[1]))\n"
-        "except unpickle.InputError as error:\n    print(error)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, path], capture_output=True, text=True, timeout=60
-    )
-    assert done.stderr == ""
-    assert len(done.stdout.splitlines()) == 1
-    assert len(done.stdout) < 400

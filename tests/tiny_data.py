@@ -17,6 +17,11 @@ OPTIONS = {"hypercleaning": {"samples": 30, "held": 20}, "newsgroups": {}}
 """Options of the families on real data, small enough for these contents."""
 
 
+def write_sizes(folder, name, **sizes):
+    """The file by which a set of one's own says how much it holds."""
+    (folder / f"{name}.sizes.json").write_text(json.dumps(sizes))
+
+
 def idx(array):
     """The bytes of an IDX file of unsigned bytes."""
     head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
@@ -36,17 +41,13 @@ def digits(seed=0):
     return files
 
 
-def write_sizes(folder, **sizes):
-    """What a subset states of its own sizes."""
-    (folder / "sizes.json").write_text(json.dumps(sizes))
-
-
 def write_digits(folder, packed=True, seed=0):
     """The four files, in gzip or plain; their arrays by name."""
     folder.mkdir(parents=True, exist_ok=True)
     files = digits(seed)
-    sizes = {"train": DIGITS["train"], "test": DIGITS["t10k"]}
-    write_sizes(folder, mnist=sizes, fashion_mnist=sizes)
+    write_sizes(
+        folder, "mnist", train=DIGITS["train"], test=DIGITS["t10k"], height=SIDE, width=SIDE
+    )
     for name, array in files.items():
         if packed:
             (folder / f"{name}.gz").write_bytes(gzip.compress(idx(array), mtime=0))
@@ -74,8 +75,8 @@ def write_newsgroups(folder, seed=0):
     from sklearn.utils import Bunch
 
     folder.mkdir(parents=True, exist_ok=True)
+    write_sizes(folder, "newsgroups", **POSTS, words=len(WORDS), classes=CLASSES)
     sets, cache, matrices = posts(seed), {}, []
-    write_sizes(folder, newsgroups=POSTS | {"classes": CLASSES})
     for part, (counts, labels) in sets.items():
         cache[part] = Bunch(
             data=[" ".join(np.repeat(WORDS, row)) for row in counts],

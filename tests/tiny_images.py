@@ -47,21 +47,11 @@ def entries(alphabets, drawings=DRAWINGS):
     }
 
 
-def sizes_of(alphabets, drawings=DRAWINGS):
-    """What an archive of these alphabets states of its sizes."""
-    characters = sum(alphabets.values())
-    return {
-        "alphabets": len(alphabets),
-        "characters": characters,
-        "drawings": characters * drawings,
-    }
-
-
 def write_omniglot(folder, packed=True):
     """Both small archives, as zips or unpacked."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_sizes(folder, **{part: sizes_of(alphabets) for part, alphabets in ALPHABETS.items()})
     for part, alphabets in ALPHABETS.items():
+        write_alphabets(folder, part, alphabets)
         if packed:
             write_zip(folder / f"{part}.zip", part, entries(alphabets))
             continue
@@ -71,9 +61,16 @@ def write_omniglot(folder, packed=True):
             path.write_bytes(content)
 
 
-def write_zip(path, part, content):
+def write_alphabets(folder, part, alphabets, drawings=DRAWINGS):
+    """Say that a part has these characters by alphabet, and so many drawings of each."""
+    characters = sum(alphabets.values())
+    counts = {"characters": characters, "drawings": drawings * characters}
+    write_sizes(folder, part, alphabets=len(alphabets), **counts)
+
+
+def write_zip(path, part, content, packing=zipfile.ZIP_STORED):
     """An archive whose entries lie in a folder of its name."""
-    with zipfile.ZipFile(path, "w") as archive:
+    with zipfile.ZipFile(path, "w", packing) as archive:
         for name, text in content.items():
             archive.writestr(f"{part}/{name}", text)
 

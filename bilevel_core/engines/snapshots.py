@@ -61,6 +61,20 @@ def from_arrays(value: Any, name: str, stored: Mapping[str, np.ndarray]) -> Any:
     return with_leaves(value, name, found)
 
 
+def fits(arrays: Mapping[str, np.ndarray], fresh: Mapping[str, np.ndarray]) -> bool:
+    """Whether stored arrays have the names, types and shapes of a run's own at its start.
+
+    Data that the run changes on its way, "data....", may be there beside them.
+    """
+    others = arrays.keys() - fresh.keys()
+    return all(name.startswith("data.") for name in others) and all(
+        name in arrays
+        and arrays[name].dtype.kind == own.dtype.kind
+        and arrays[name].shape == own.shape
+        for name, own in fresh.items()
+    )
+
+
 def changed(before: Any, after: Any, name: str) -> set[str]:
     """Names of the leaves of two trees of one shape that are not the same object or number."""
     pairs = zip(leaves(before, name), leaves(after, name), strict=True)

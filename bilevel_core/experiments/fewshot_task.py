@@ -87,6 +87,7 @@ def task(settings: Settings, seed: int) -> Task:
         objective="validation_loss",
         methods=methods(settings),
         refresh=functools.partial(fresh_tasks, images, sizes, seed),
+        provenance={"dataset": settings.dataset, "checksum": base.content},
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bilevel_core.engines.snapshots import leaves
+from bilevel_core.engines.snapshots import fits, leaves
 from bilevel_core.engines.steps import Clock, CompiledSteps, Steps, Stretch
 from bilevel_core.experiments import budget as budgets
 from bilevel_core.experiments.budget import NEVER, Budget, Target
@@ -90,7 +90,7 @@ def train(
     meter, pace = _Meter(budget, task.samples_of, solver.is_random), _Pace(budget)
     curve: list[dict[str, Any]] = []
     kept = keep.load()
-    if kept is not None:
+    if kept is not None and fits(kept[0], steps.snapshot()):
         steps.restore(kept[0])
         curve = kept[1]["curve"]
     else:

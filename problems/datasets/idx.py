@@ -7,63 +7,67 @@ bytes, then the numbers by rows.  LeCun, Cortes and Burges, yann.lecun.com/exdb/
 from __future__ import annotations
 
 import gzip
-import io
 import math
 import struct
 from pathlib import Path
 
 import numpy as np
 
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, plain_reason
 from bilevel_core.reading import DECODER_ERRORS
 
 UNSIGNED_BYTES = 8
 GZIP = b"\x1f\x8b"
+ROOM = 4096
+"""Bytes of a gzip archive's head."""
 
 
-def content(path: Path, most: int) -> bytes:
-    """The bytes of an IDX file, unpacked where they are in gzip, whatever the file's name.
+def read(path: Path, shape: tuple[int, ...], what: str) -> tuple[np.ndarray, bytes]:
+    """(the array of a file, uint8 and read-only; all bytes of the file, unpacked).
 
-    most: bytes that it may have.
-
-    Raises:
-        InputError: the file cannot be read, is larger, or its archive is cut short or damaged.
-    """
-    try:
-        with path.open("rb") as file:
-            stored = file.read(most + 1)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if stored.startswith(GZIP):
-        try:
-            stored = gzip.GzipFile(fileobj=io.BytesIO(stored)).read(most + 1)
-        except DECODER_ERRORS as error:
-            raise InputError(f"{path}: damaged gzip archive: {error}") from None
-    if len(stored) > most:
-        raise InputError(f"{path}: holds more than the {most} bytes of the whole set")
-    return stored
-
-
-def parse(path: Path, numbers: bytes, dimensions: int) -> np.ndarray:
-    """The array, uint8 and read-only, that the bytes of `path` hold.
+    shape: what it has to be.  what: the set, in words.  No more is unpacked than that shape takes.
 
     Raises:
-        InputError: they are no IDX of unsigned bytes with so many dimensions, or too few or many.
+        InputError: the file cannot be read, or is damaged, or holds something else.
     """
-    start = 4 + 4 * dimensions
+    start, size = 4 + 4 * len(shape), math.prod(shape)
+    numbers = _content(path, start + size)
     if len(numbers) < start:
         raise InputError(f"{path}: no IDX file: {len(numbers)} bytes, expected {start} at least")
-    zeros, kind, found = struct.unpack(">HBB", numbers[:4])
-    if zeros or kind != UNSIGNED_BYTES or found != dimensions:
+    zeros, kind, dimensions = struct.unpack(">HBB", numbers[:4])
+    if zeros or kind != UNSIGNED_BYTES or dimensions != len(shape):
         raise InputError(
-            f"{path}: no IDX file of unsigned bytes in {dimensions} dimensions: it begins with "
-            f"{numbers[:4].hex()}, expected 000008{dimensions:02x}"
+            f"{path}: no IDX file of unsigned bytes in {len(shape)} dimensions: it begins with "
+            f"{numbers[:4].hex()}, expected 000008{len(shape):02x}"
         )
-    shape = struct.unpack(f">{dimensions}I", numbers[4:start])
-    size = math.prod(shape)
+    found = struct.unpack(f">{dimensions}I", numbers[4:start])
+    if found != shape:
+        raise InputError(
+            f"{what}: looked in {path}, found {_by(found)} numbers, expected {_by(shape)}"
+        )
     if len(numbers) - start != size:
-        sizes = " x ".join(map(str, shape))
-        raise InputError(
-            f"{path}: {len(numbers) - start} bytes of data, expected {size} for {sizes}"
-        )
-    return np.frombuffer(numbers, np.uint8, offset=start).reshape(shape)
+        held = f"{len(numbers) - start}" if len(numbers) - start < size else f"more than {size}"
+        raise InputError(f"{path}: {held} bytes of data, expected {size} for {_by(shape)}")
+    return np.frombuffer(numbers, np.uint8, offset=start).reshape(shape), numbers
+
+
+def _by(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _content(path: Path, size: int) -> bytes:
+    """The bytes of a file, unpacked where they are in gzip, whatever its name; one too many."""
+    complaint = "cannot be read"
+    try:
+        with path.open("rb") as file:
+            if file.read(2) != GZIP:
+                file.seek(0)
+                return file.read(size + 1)
+            complaint, packed = "damaged gzip archive", path.stat().st_size
+            if packed > size + size // 100 + ROOM:
+                raise ValueError(f"{packed} bytes for {size} numbers")
+            file.seek(0)
+            with gzip.GzipFile(fileobj=file) as archive:
+                return archive.read(size + 1)
+    except DECODER_ERRORS as error:
+        raise InputError(f"{path}: {complaint}: {plain_reason(error)}") from None

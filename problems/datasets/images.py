@@ -5,13 +5,15 @@ Each has three splits of disjoint classes: "train", "validation" and "test".
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from bilevel_core.errors import InputError, unknown_name
-from problems.datasets.home import VARIABLE, looked_in
+from problems.datasets.home import VARIABLE, looked
 
 NAMES = ("omniglot", "omniglot_full", "miniimagenet", "fc100")
 SPLITS = ("train", "validation", "test")
@@ -22,6 +24,7 @@ class ImageClasses(NamedTuple):
 
     images: np.ndarray  # uint8, (classes, drawings, height, width, channels), read-only
     names: tuple[str, ...]
+    checksum: str  # 32 hex digits that change with any of the numbers and names
 
 
 def load(name: str, split: str, home: Path | None = None) -> ImageClasses:
@@ -41,12 +44,21 @@ def load(name: str, split: str, home: Path | None = None) -> ImageClasses:
     return pickled_images.load(name, split, home)
 
 
-def absent(what: str, files: str, folder: str) -> InputError:
-    """The one line on images that are nowhere: what they are, and where to put them."""
+def absent(what: str, files: str, home: Path | None, folders: Sequence[str]) -> InputError:
+    """The one line on images that are nowhere: where they were looked for, what to put where."""
     return InputError(
-        f"no data {what!r}: put {files} into a folder {folder!r} of ${VARIABLE}; {looked_in()}; "
-        "nothing stands in for it"
+        f"no data {what!r}: put {files} into a folder {folders[0]!r} of the folder "
+        f"${VARIABLE}; {looked(home, folders)}"
     )
+
+
+def image_classes(images: np.ndarray, names: Sequence[str]) -> ImageClasses:
+    """Images (classes, ...) of a new array, from now on read-only, with their checksum."""
+    images.flags.writeable = False
+    digest = hashlib.md5("/".join(names).encode(), usedforsecurity=False)
+    digest.update(f"{images.shape}".encode())
+    digest.update(np.ascontiguousarray(images).data)
+    return ImageClasses(images, tuple(names), digest.hexdigest())
 
 
 def stacked(what: str, by_class: dict[str, list[np.ndarray]]) -> ImageClasses:
@@ -56,12 +68,12 @@ def stacked(what: str, by_class: dict[str, list[np.ndarray]]) -> ImageClasses:
         InputError: there are none, or one has more or fewer images than the others.
     """
     counts = {name: len(images) for name, images in by_class.items()}
-    if not counts:
+    if not any(counts.values()):
         raise InputError(f"{what}: holds no images")
     usual = next(iter(counts.values()))
     for name, count in counts.items():
         if count != usual:
             raise InputError(f"{what}: class {name!r} has {count} images, the first has {usual}")
-    images = np.stack([np.stack(images) for images in by_class.values()])
-    images.flags.writeable = False
-    return ImageClasses(images, tuple(by_class))
+    return image_classes(
+        np.stack([np.stack(images) for images in by_class.values()]), list(by_class)
+    )

@@ -7,6 +7,9 @@ ink on white, 105 x 105.  Here a drawing has 28 x 28 pixels, by averaging areas,
                    are in both, so that 242 of 292 characters are different ones
     omniglot_full  images_background and images_evaluation, 1,623 characters
 
+A part has to hold all that was published (`PARTS`), whether it is a zip or a folder; one that does
+not is passed over for a whole one beside it.
+
 A character is known by its alphabet and number.  Of five consecutive characters of an alphabet
 three are for training, one for validation, one for test: no seed decides it.
 """
@@ -15,28 +18,51 @@ from __future__ import annotations
 
 import functools
 import io
-import zipfile
-from collections.abc import Iterator
+import struct
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, plain_reason
 from bilevel_core.reading import DECODER_ERRORS
-from problems.datasets import sizes
-from problems.datasets.home import candidates
-from problems.datasets.images import ImageClasses, absent, stacked
+from problems.datasets import drawings, sizes
+from problems.datasets.home import candidates, places_in
+from problems.datasets.images import ImageClasses, absent, image_classes, stacked
 
+FOLDERS = ("omniglot", "omniglot-py", "omniglot/python", "omniglot-master/python", "")
+
+
+class Sizes(NamedTuple):
+    """What a part holds."""
+
+    alphabets: int
+    characters: int
+    drawings: int
+
+
+PARTS = {
+    "images_background_small1": Sizes(5, 136, 2_720),
+    "images_background_small2": Sizes(5, 156, 3_120),
+    "images_background": Sizes(30, 964, 19_280),
+    "images_evaluation": Sizes(20, 659, 13_180),
+}
 SETS = {
     "omniglot": ("images_background_small1", "images_background_small2"),
     "omniglot_full": ("images_background", "images_evaluation"),
 }
-FOLDERS = ("omniglot", "omniglot/omniglot", "omniglot-py", "")
 DRAWN, SIDE = 105, 28
-LARGEST = 2**20
-"""Bytes of a drawing's file; a usual one has 300."""
 _SPLIT_OF = ("train", "train", "train", "validation", "test")
+_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_HEAD = _SIGNATURE + b"\0\0\0\rIHDR"
+
+
+class _Part(NamedTuple):
+    """A part as it lies on disk, and a stamp that says when any of it was changed."""
+
+    path: Path
+    stamp: tuple[int, ...]
 
 
 def load(name: str, split: str, home: Path | None) -> ImageClasses:
@@ -45,120 +71,97 @@ def load(name: str, split: str, home: Path | None) -> ImageClasses:
     Raises:
         InputError: a part is missing, or is not what it should be.
     """
-    parts = tuple(_find(part, name, home) for part in SETS[name])
-    everything = _read(tuple((part, part.stat().st_mtime_ns) for part in parts))
-    places: dict[str, int] = {}
+    everything = _read(tuple(_find(part, name, home) for part in SETS[name]))
+    seen: dict[str, int] = {}
     chosen = []
     for index, character in enumerate(everything.names):
         alphabet = character.split("/")[0]
-        place = places[alphabet] = places.get(alphabet, -1) + 1
+        place = seen[alphabet] = seen.get(alphabet, -1) + 1
         if _SPLIT_OF[place % len(_SPLIT_OF)] == split:
             chosen.append(index)
-    images = everything.images[chosen]
-    images.flags.writeable = False
-    return ImageClasses(images, tuple(everything.names[index] for index in chosen))
+    return image_classes(everything.images[chosen], [everything.names[index] for index in chosen])
 
 
-def _find(part: str, name: str, home: Path | None) -> Path:
-    """The whole of an archive, unpacked or as a zip, in the first folder of data that has any."""
+def _find(part: str, name: str, home: Path | None) -> _Part:
+    """The part, whole, from the first folder of data that has any of it.
+
+    Raises:
+        InputError: it is nowhere, or not whole where it was found first.
+    """
     for candidate in candidates(home):
         complaints = []
-        for own in (candidate / folder for folder in FOLDERS):
-            for path in (own / part, own / f"{part}.zip"):
+        for place in places_in(candidate, FOLDERS):
+            for path in (place / part, place / f"{part}.zip"):
                 if not (path.is_dir() or path.is_file()):
                     continue
-                complaint = sizes.wrong(part, own, _counted(path))
-                if not complaint:
-                    return path
-                complaints.append(f"{path}: {complaint}")
+                try:
+                    return _whole(path, sizes.expected(part, place, PARTS[part]))
+                except InputError as error:
+                    complaints.append(error)
         if complaints:
-            raise InputError(
-                f"{complaints[0]}; a subset of your own states its own in {sizes.FILE}"
-            )
+            raise complaints[0]
     both = " and ".join(f"{each}.zip" for each in SETS[name])
-    raise absent(name, f"{both} (github.com/brendenlake/omniglot)", "omniglot")
+    raise absent(name, f"{both} (github.com/brendenlake/omniglot)", home, FOLDERS)
 
 
-def _counted(part: Path) -> dict[str, int]:
-    keys = [key for key, _ in _listed(part)]
-    alphabets = {alphabet for alphabet, _, _ in keys}
-    characters = {(alphabet, character) for alphabet, character, _ in keys}
-    drawings = len(set(keys))
-    return {"alphabets": len(alphabets), "characters": len(characters), "drawings": drawings}
+def _whole(path: Path, wanted: Sizes) -> _Part:
+    drawn = drawings.where(path)
+    found = Sizes(len({key[0] for key in drawn}), len({key[:2] for key in drawn}), len(drawn))
+    sizes.check("Omniglot", path, found, wanted)
+    if path.is_dir():
+        stats = [file.stat() for file in drawn.values()]
+        stamp = max(one.st_mtime_ns for one in stats), sum(one.st_size for one in stats)
+        return _Part(path, stamp)
+    return _Part(path, (path.stat().st_mtime_ns, path.stat().st_size))
 
 
 @functools.lru_cache(maxsize=2)
-def _read(parts: tuple[tuple[Path, int], ...]) -> ImageClasses:
-    """All characters of some archives, sorted; the second of a pair says when it was changed."""
-    found: dict[tuple[str, str, str], np.ndarray] = {}
-    for part, _ in parts:
-        for key, text in _drawings(part):
+def _read(parts: tuple[_Part, ...]) -> ImageClasses:
+    """All characters of some archives, sorted."""
+    found: dict[drawings.Key, np.ndarray] = {}
+    for part in parts:
+        for key, text in drawings.texts(part.path).items():
             if key not in found:
-                found[key] = _small(text, part, "/".join(key))
+                found[key] = _small(text, part.path, "/".join(key))
     by_character: dict[str, list[np.ndarray]] = {}
     for alphabet, character, drawing in sorted(found):
         image = found[alphabet, character, drawing]
         by_character.setdefault(f"{alphabet}/{character}", []).append(image)
-    return stacked(" and ".join(str(part) for part, _ in parts), by_character)
-
-
-Key = tuple[str, str, str]
-"""Alphabet, character and file of a drawing."""
-
-
-def _drawings(part: Path) -> Iterator[tuple[Key, bytes]]:
-    """Every drawing with its bytes."""
-    if part.is_dir():
-        for key, path in _listed(part):
-            with open(path, "rb") as file:
-                yield key, file.read(LARGEST)
-        return
-    try:
-        with zipfile.ZipFile(part) as archive:
-            for key, entry in _listed(part):
-                yield key, archive.read(entry)
-    except DECODER_ERRORS as error:
-        raise InputError(f"{part}: not a readable zip: {error}") from error
-
-
-def _listed(part: Path) -> list[tuple[Key, str]]:
-    """Every drawing with its path or its name in the archive; what others left is passed over."""
-    try:
-        if part.is_dir():
-            files = [path for path in part.rglob("*.png") if path.is_file()]
-            named = [(path.as_posix(), path.stat().st_size) for path in files]
-        else:
-            with zipfile.ZipFile(part) as archive:
-                named = [(entry.filename, entry.file_size) for entry in archive.infolist()]
-    except DECODER_ERRORS as error:
-        raise InputError(f"{part}: not a readable zip: {error}") from error
-    found = []
-    for name, size in named:
-        parts = name.split("/")
-        # macOS puts a "._drawing.png" beside each drawing, and __MACOSX into archives.
-        is_drawing = len(parts) >= 3 and parts[-1].endswith(".png") and size <= LARGEST
-        if is_drawing and "__MACOSX" not in parts and not parts[-1].startswith("."):
-            found.append(((parts[-3], parts[-2], parts[-1]), name))
-    return found
+    return stacked(" and ".join(str(part.path) for part in parts), by_character)
 
 
 def _small(text: bytes, part: Path, name: str) -> np.ndarray:
     """A drawing as uint8 (28, 28, 1), ink 255."""
     image_module = _pillow()
+    if not text.startswith(_HEAD) or len(text) < len(_HEAD) + 8:
+        raise InputError(f"{part}: {name} is not a PNG")
+    width, height = struct.unpack_from(">2I", text, len(_HEAD))
+    if (width, height) != (DRAWN, DRAWN):
+        raise InputError(
+            f"{part}: {name} has {width} x {height} pixels; expected {DRAWN} x {DRAWN}"
+        )
     try:
+        _check_chunks(text)
         with image_module.open(io.BytesIO(text), formats=["PNG"]) as image:
-            if image.size != (DRAWN, DRAWN):
-                raise InputError(
-                    f"{part}: {name} has {image.size[0]} x {image.size[1]} pixels; expected "
-                    f"{DRAWN} x {DRAWN}"
-                )
             grey = image.convert("L")
             small = grey.resize((SIDE, SIDE), image_module.Resampling.BOX)
-    except InputError:
-        raise
     except (*DECODER_ERRORS, SyntaxError, image_module.DecompressionBombError) as error:
-        raise InputError(f"{part}: {name} is not a PNG: {error}") from error
+        raise InputError(f"{part}: {name} is not a PNG: {plain_reason(error)}") from error
     return 255 - np.asarray(small, np.uint8)[..., None]
+
+
+def _check_chunks(text: bytes) -> None:
+    """Hold the chunks of a PNG against their checksums, as Pillow does not do for its pixels."""
+    kinds, start = [], len(_SIGNATURE)
+    while start < len(text):
+        (length,) = struct.unpack_from(">I", text, start)
+        kinds.append(text[start + 4 : start + 8])
+        (stated,) = struct.unpack_from(">I", text, start + 8 + length)
+        if zlib.crc32(text[start + 4 : start + 8 + length]) != stated:
+            raise ValueError("a checksum is not that of its content")
+        start += 12 + length
+    if kinds.count(b"IHDR") != 1 or kinds[-1] != b"IEND":
+        raise ValueError("cut short, or with two heads")
 
 
 def _pillow() -> Any:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bilevel_core.errors import InputError
 from problems.datasets import sizes, unpickle
-from problems.datasets.home import candidates
+from problems.datasets.home import places
 from problems.datasets.images import ImageClasses, absent, stacked
 
 FOLDERS = {
@@ -46,6 +46,23 @@ FILES = {
 SIDES = {"miniimagenet": 84, "fc100": 32}
 
 
+class Sizes(NamedTuple):
+    """Classes of a split, and images in all."""
+
+    classes: int
+    images: int
+
+
+SIZES = {
+    ("miniimagenet", "train"): Sizes(64, 38_400),
+    ("miniimagenet", "validation"): Sizes(16, 9_600),
+    ("miniimagenet", "test"): Sizes(20, 12_000),
+    ("fc100", "train"): Sizes(60, 36_000),
+    ("fc100", "validation"): Sizes(20, 12_000),
+    ("fc100", "test"): Sizes(20, 12_000),
+}
+
+
 def load(name: str, split: str, home: Path | None) -> ImageClasses:
     """One split: uint8 (classes, images a class, side, side, 3), classes in order of their names.
 
@@ -53,39 +70,36 @@ def load(name: str, split: str, home: Path | None) -> ImageClasses:
         InputError: no such file, or it holds something else.
     """
     files = FILES[name, split]
-    for candidate in candidates(home):
-        for folder in FOLDERS[name]:
-            for file in files:
-                path = candidate / folder / file
-                if path.is_file():
-                    found = _read(path, path.stat().st_mtime_ns, SIDES[name])
-                    count = found.images.shape[0] * found.images.shape[1]
-                    counted = {"classes": len(found.names), "images": count}
-                    sizes.check(f"{name} {split}", path.parent, path, counted)
-                    return found
-    raise absent(f"{name}, {split} split", " or ".join(files), FOLDERS[name][0])
+    for place in places(home, FOLDERS[name]):
+        for file in files:
+            path = place / file
+            if path.is_file():
+                wanted = sizes.expected(f"{name}.{split}", place, SIZES[name, split])
+                return _read(path, path.stat().st_mtime_ns, SIDES[name], wanted)
+    raise absent(f"{name}, {split} split", " or ".join(files), home, FOLDERS[name])
 
 
 @functools.lru_cache(maxsize=3)
-def _read(path: Path, changed: int, side: int) -> ImageClasses:
+def _read(path: Path, changed: int, side: int, wanted: Sizes) -> ImageClasses:
     content = unpickle.load(path)
     if not isinstance(content, dict):
         raise InputError(f"{path}: holds a {type(content).__name__}; expected a dictionary")
     if "image_data" in content and "class_dict" in content:
         images = _images(path, content["image_data"], side)
-        places = _places(path, content["class_dict"])
+        where = _places(path, content["class_dict"])
     elif "data" in content and "labels" in content:
         images = _images(path, content["data"], side)
-        places = _grouped(path, content["labels"], len(images))
+        where = _grouped(path, content["labels"], len(images))
     else:
         raise InputError(
             f"{path}: has keys {', '.join(sorted(map(str, content)))[:100]}; expected image_data "
             "and class_dict, or data and labels"
         )
-    for name, where in places.items():
-        if where.size and not 0 <= where.min() <= where.max() < len(images):
-            raise InputError(f"{path}: class {name!r} names images beyond the {len(images)}")
-    return stacked(str(path), {name: list(images[places[name]]) for name in sorted(places)})
+    sizes.check("images", path, Sizes(len(where), len(images)), wanted)
+    named = np.sort(np.concatenate(list(where.values())))
+    if not np.array_equal(named, np.arange(len(images))):
+        raise InputError(f"{path}: class_dict does not name each of the {len(images)} images once")
+    return stacked(str(path), {name: list(images[where[name]]) for name in sorted(where)})
 
 
 def _images(path: Path, images: Any, side: int) -> np.ndarray:
@@ -115,10 +129,11 @@ def _grouped(path: Path, labels: Any, count: int) -> dict[str, np.ndarray]:
 
 
 def _integers(path: Path, key: str, values: Any) -> np.ndarray:
-    try:
-        numbers = np.asarray(values)
-    except ValueError as error:
-        raise InputError(f"{path}: {key}: expected integers") from error
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+    """The numbers of an array or list; nothing that nests is made an array of."""
+    if isinstance(values, list | tuple) and all(
+        type(value) is int and abs(value) < 2**63 for value in values
+    ):
+        return np.array(values, dtype=np.int64)
+    if not isinstance(values, np.ndarray) or values.ndim != 1 or values.dtype.kind not in "iu":
         raise InputError(f"{path}: {key}: expected integers")
-    return numbers.astype(np.int64)
+    return values.astype(np.int64)

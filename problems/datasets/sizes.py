@@ -1,85 +1,61 @@
-"""How much of a data set has to be there, so that a part is never taken for the whole.
+"""How much a data set holds: as it was published, or as a file beside a set of one's own says.
 
-The published sizes, or those that a file `sizes.json` beside the data states, for a subset of one's
-own: {"mnist": {"train": 500, "test": 100}}, names as below.  Counted on the published files of
-MNIST, 20 Newsgroups and the two small Omniglot archives; the others are from memory, of the papers
-and of torchvision's pages.
+A part is never taken for the whole: what is found has to be what is expected.  A set of one's own,
+such as a subset, says its sizes itself, in NAME.sizes.json beside its files: {"train": 600, ...}.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, plain_reason
 from bilevel_core.reading import DECODER_ERRORS
 
-PUBLISHED: Mapping[str, Mapping[str, int]] = {
-    "mnist": {"train": 60_000, "test": 10_000},
-    "fashion_mnist": {"train": 60_000, "test": 10_000},
-    "newsgroups": {"train": 11_314, "test": 7_532, "classes": 20},
-    "images_background_small1": {"alphabets": 5, "characters": 136, "drawings": 2_720},
-    "images_background_small2": {"alphabets": 5, "characters": 156, "drawings": 3_120},
-    "images_background": {"alphabets": 30, "characters": 964, "drawings": 19_280},
-    "images_evaluation": {"alphabets": 20, "characters": 659, "drawings": 13_180},
-    "miniimagenet train": {"classes": 64, "images": 38_400},
-    "miniimagenet validation": {"classes": 16, "images": 9_600},
-    "miniimagenet test": {"classes": 20, "images": 12_000},
-    "fc100 train": {"classes": 60, "images": 36_000},
-    "fc100 validation": {"classes": 20, "images": 12_000},
-    "fc100 test": {"classes": 20, "images": 12_000},
-}
-FILE = "sizes.json"
-SUBSET = f"a subset of your own states its own in {FILE}"
-LARGEST = 2**16
-"""Bytes of that file."""
+SIZES = TypeVar("SIZES", bound=NamedTuple)
+LARGEST = 4096
+"""Bytes of a file of sizes that are read."""
 
 
-def expected(name: str, folder: Path) -> Mapping[str, int]:
-    """The sizes that a data set, or a part of one, has to have in this folder.
+def expected(name: str, folder: Path, published: SIZES) -> SIZES:
+    """The sizes of a set whose files lie in `folder`.
 
     Raises:
-        InputError: the folder's `sizes.json` is not what it should be.
+        InputError: there is a file of sizes that is not one.
     """
-    path = folder / FILE
+    path = folder / f"{name}.sizes.json"
     if not path.is_file():
-        return PUBLISHED[name]
+        return published
     try:
         with path.open("rb") as file:
             stated = json.loads(file.read(LARGEST))
-        own = {**stated}.get(name, PUBLISHED[name])
-        sizes = {key: own[key] for key in PUBLISHED[name]}
     except DECODER_ERRORS as error:
-        keys = ", ".join(PUBLISHED[name])
-        raise InputError(f"{path}: expected {{{name!r}: numbers of {keys}}}, got none") from error
-    for key, value in sizes.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InputError(f"{path}: {name}: {key}: expected an integer >= 1")
-    return sizes
+        raise InputError(f"{path}: cannot be read: {plain_reason(error)}") from None
+    fields = published._fields
+    if (
+        not isinstance(stated, dict)
+        or set(stated) != set(fields)
+        or not all(type(size) is int and 0 < size < 2**31 for size in stated.values())
+    ):
+        raise InputError(f"{path}: expected whole numbers > 0 for {', '.join(fields)}")
+    return published._replace(**stated)
 
 
-def wrong(name: str, folder: Path, found: Mapping[str, int]) -> str:
-    """What is missing or too many, in words; "" where the sizes are those expected.
-
-    Raises:
-        InputError: as `expected`.
-    """
-    wanted = expected(name, folder)
-    for key, value in wanted.items():
-        if found[key] != value:
-            return f"found {found[key]} {key}, expected {value} of {name}"
-    return ""
-
-
-def check(name: str, folder: Path, place: Path, found: Mapping[str, int]) -> None:
-    """Refuse what is not whole.
-
-    place: what was read; folder: where its `sizes.json` would be.
+def check(what: str, place: Path, found: SIZES, wanted: SIZES) -> None:
+    """Hold what was found against what is expected.
 
     Raises:
-        InputError: a size is another one.
+        InputError: a size differs.
     """
-    complaint = wrong(name, folder, found)
-    if complaint:
-        raise InputError(f"{place}: {complaint}; {SUBSET}")
+    if found != wanted:
+        raise InputError(
+            f"{what}: looked in {place}, found {_words(found, wanted)}, "
+            f"expected {_words(wanted, found)}"
+        )
+
+
+def _words(sizes: NamedTuple, other: NamedTuple) -> str:
+    """The sizes that differ from the others, with their names."""
+    pairs = zip(sizes._fields, sizes, other, strict=True)
+    return ", ".join(f"{size:,} {field}" for field, size, not_this in pairs if size != not_this)

@@ -1,300 +1,264 @@
 """Pickles of arrays and plain containers, read without running anything that they name.
 
-A pickle is a program: it may call whatever it names.  Here a name resolves to one of the few
-functions below, which are ours, or to nothing: not even NumPy's own functions are called.  Arrays,
-their types and numbers are put together from their bytes alone.  Before that the program is read
-through without being run: operations that no such pickle has are refused, and what it asks for
-must fit into the file.
+A pickle is a program for a machine with a stack: it may call whatever it names.  Here Python's
+machine is not used at all, but the small one below.  It has no operation that makes an object of a
+class, and names stand for what `pickled_values` lists.  Keys of dictionaries are text or whole
+numbers, so that nothing which a pickle builds is ever hashed.  The number of operations, the bytes
+made of others, the depth and the size of the result are bounded, so that a small file ends soon.
 
-Files of Python 2 are read with encoding="bytes": a text key of theirs is a bytes key, which
-becomes text again.
+Files of Python 2 are read, too: what is text there is bytes here, and as a key it is text again.
 """
 
 from __future__ import annotations
 
-import collections
-import math
+import itertools
 import mmap
-import pickle
 import pickletools
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, one_line
+from bilevel_core.reading import DECODER_ERRORS
+from problems.datasets.pickled_values import (
+    ORDERED,
+    Name,
+    PickledArray,
+    PickledType,
+    RefusedError,
+    as_text,
+    named,
+)
 
 LARGEST = 2**32
 """Bytes of a file; the largest that is usual, miniImageNet's training images, has 0.8 of 10^9."""
-MOST_HELD = 16
-"""Values, those within others counted each time, for a byte of the file."""
+OPERATIONS = 600_000
+"""Of a program, and values in its result; 38,400 labels, each one NumPy's own, take 540,000."""
 DEPTH = 8
 """Containers within containers."""
-_TYPE = re.compile(r"[<>|=]?(?:b1|[iu][1248]|f[248]|S[1-9]\d{0,3}|U[1-9]\d{0,3})")
-_CALLING = {"INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4", "PERSID", "BINPERSID"}
-_GROWING = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
-_OUTSIDE = {"NEXT_BUFFER", "READONLY_BUFFER"}
-
-
-class RefusedError(Exception):
-    """Why a pickle is not read."""
 
 
 def load(path: Path) -> Any:
     """What a pickle file holds: containers, numbers, text, bytes and arrays (read-only).
 
-    Bytes keys of dictionaries are given as text.
+    Bytes keys of dictionaries are given as text; values that are shared are given several times.
 
     Raises:
         InputError: the file cannot be read, is too large, or holds or asks for anything else.
     """
     try:
         size = path.stat().st_size
+        if not path.is_file():
+            raise RefusedError("no regular file")
         if not 0 < size <= LARGEST:
             raise RefusedError(f"it has {size} bytes; expected 1 to {LARGEST}")
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-            _look_through(view, MOST_HELD * size)
-            view.seek(0)
-            return _plain(_Reader(view).load(), {}, DEPTH)
+            return _plain(_Machine(size).run(view), itertools.count(), DEPTH)
     except RefusedError as error:
         raise InputError(f"{path}: not read: {error}") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from error
-    except Exception as error:  # a pickle that is cut or made up may fail anyhow
-        raise InputError(f"{path}: not a pickle of arrays: {_one_line(error)}") from error
+    except DECODER_ERRORS as error:
+        reason = one_line(f"{type(error).__name__}: {error}", 150)
+        raise InputError(f"{path}: not a pickle of arrays: {reason}") from error
 
 
-def _one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+_MARK = object()
+_NUMBERS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4")
+_TEXTS = ("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8")
+_BYTES = ("SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8")
 
 
-def _look_through(view: mmap.mmap, most: int) -> None:
-    """Read the operations without doing them, and bound the size of what they would make.
+class _Machine:
+    """The stack and the memo of a program, and what its operations do."""
 
-    A value counts with all that it holds, each time that it is held: a tuple of two tuples of two
-    tuples, and so on, is short in the file and without end for who hashes or prints it.
-    """
-    stack: list[list[int]] = []  # sizes of what would be on the unpickler's stack
-    memo: dict[int, list[int]] = {}
-    for position, (operation, argument, _) in enumerate(pickletools.genops(view)):  # type: ignore[arg-type]
-        name = operation.name
-        if name in _CALLING:
-            raise RefusedError(f"it makes objects ({name})")
-        if name in _OUTSIDE:
-            raise RefusedError(f"it needs buffers from outside ({name})")
-        if "PUT" in name and not 0 <= int(argument or 0) <= position:
-            # Room is made for the memo up to this number.
-            raise RefusedError(f"memo {argument} at operation {position}")
-        if name == "MEMOIZE" or "PUT" in name:
-            memo[len(memo) if name == "MEMOIZE" else int(argument or 0)] = stack[-1]
-        elif "GET" in name:
-            stack.append(memo[int(argument or 0)])
-        elif name == "DUP":
-            stack.append(stack[-1])
-        elif name != "STOP":
-            _do(operation, stack, most)
+    def __init__(self, room: int) -> None:
+        """room: bytes that may be made out of text."""
+        self._stack: list[Any] = []
+        self._memo: dict[int, Any] = {}
+        self._room = room
 
+    def run(self, program: Any) -> Any:
+        """The value that a program, a file open for reading, ends with."""
+        for count, (operation, argument, _) in enumerate(pickletools.genops(program)):
+            if count >= OPERATIONS:
+                raise RefusedError(f"it has more than {OPERATIONS} operations")
+            do = _DOING.get(operation.name)
+            if do is None:
+                raise RefusedError(f"it asks for {operation.name}, which no array needs")
+            do(self, argument)
+        return self._pop()
 
-_MARK = [0]
+    def nothing(self, _: Any) -> None:
+        pass
 
+    def push(self, value: Any) -> None:
+        self._stack.append(value)
 
-def _do(operation: Any, stack: list[list[int]], most: int) -> None:
-    """Take an operation's arguments from the stack, and put sizes of its results there."""
-    if operation.name == "MARK":
-        stack.append(_MARK)
-        return
-    needs = [each.name for each in operation.stack_before]
-    taken: list[list[int]] = []
-    if "mark" in needs:
-        while (top := stack.pop()) is not _MARK:
-            taken.append(top)
-        needs = needs[: needs.index("mark")]
-    taken += [stack.pop() for _ in needs]
-    size = 1 + sum(each[0] for each in taken)
-    if size > most:
-        raise RefusedError("values within values, more than its bytes can spell")
-    if operation.name in _GROWING:
-        taken[-1][0] = size
-        stack.append(taken[-1])
-    else:
-        stack.extend([size] for _ in operation.stack_after)
+    def number(self, value: Any) -> None:
+        if not -(2**63) <= value < 2**64:
+            raise RefusedError("a whole number of more than 64 bits")
+        self.push(value)
 
+    def old_text(self, value: str) -> None:
+        self.push(value.encode("latin1"))
 
-class _Function:
-    """A function that a pickle may call, and do nothing else with."""
+    def pop(self, _: Any) -> None:
+        if not self._stack:
+            raise RefusedError("it takes a value that is not there")
+        self._stack.pop()
 
-    __slots__ = ("_call",)
-    _call: Callable[..., Any]
+    def pop_mark(self, _: Any) -> None:
+        self._items()
 
-    def __init__(self, call: Callable[..., Any]) -> None:
-        object.__setattr__(self, "_call", call)
+    def duplicate(self, _: Any) -> None:
+        self.push(self._top(object))
 
-    def __call__(self, *arguments: Any) -> Any:
-        return self._call(*arguments)
+    def list_of_items(self, _: Any) -> None:
+        self.push(self._items())
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise RefusedError("it changes a function")
+    def append(self, _: Any) -> None:
+        value = self._pop()
+        self._top(list).append(value)
 
-    def __setstate__(self, state: Any) -> None:
-        raise RefusedError("it changes a function")
+    def extend(self, _: Any) -> None:
+        values = self._items()
+        self._top(list).extend(values)
 
+    def tuple_of_items(self, _: Any) -> None:
+        self.push(tuple(self._items()))
 
-class _Type:
-    """What a pickle says of numpy.dtype."""
+    def tuple_of_last(self, count: int) -> None:
+        values = [self._pop() for _ in range(count)]
+        self.push(tuple(reversed(values)))
 
-    __slots__ = ("code",)
+    def dictionary(self, _: Any) -> None:
+        items = self._items()
+        self.push(_with_items({}, items))
 
-    def __init__(self, code: Any, *_: Any) -> None:
-        text = _text(code)
-        if not isinstance(text, str) or not _TYPE.fullmatch(text):
-            raise RefusedError(f"numbers of type {_shown(text)}; expected plain ones")
-        self.code = text
+    def set_item(self, _: Any) -> None:
+        value, key = self._pop(), self._pop()
+        _with_items(self._top(dict), [key, value])
 
-    def __setstate__(self, state: Any) -> None:
-        # (version, byte order, subtype, names, fields, size, alignment, flags[, metadata])
-        plain = (type(None), bool, int, tuple)
-        if (
-            not isinstance(state, tuple)
-            or len(state) < 8
-            or any(not isinstance(part, plain) or part for part in state[2:5])
-        ):
-            raise RefusedError("numbers of a structured type")
-        order = _text(state[1])
-        if not isinstance(order, str) or order not in ("<", ">", "|", "="):
-            raise RefusedError(f"byte order {_shown(order)}")
-        self.code = order + self.code.lstrip("<>|=")
+    def set_items(self, _: Any) -> None:
+        items = self._items()
+        _with_items(self._top(dict), items)
 
+    def recall(self, place: Any) -> None:
+        if place not in self._memo:
+            raise RefusedError(f"memo {place} is empty")
+        self.push(self._memo[place])
 
-class _Array:
-    """What a pickle says of an array, before it is one."""
+    def memorise(self, place: Any) -> None:
+        place = len(self._memo) if place is None else place
+        if not 0 <= place <= OPERATIONS:
+            raise RefusedError(f"memo {place}")
+        self._memo[place] = self._top(object)
 
-    __slots__ = ("value",)
+    def name(self, both: str) -> None:
+        module, _, name = both.partition(" ")
+        self.push(named(module, name))
 
-    def __init__(self) -> None:
-        self.value = np.empty(0)
+    def name_of_last(self, _: Any) -> None:
+        name, module = self._pop(), self._pop()
+        self.push(named(module, name))
 
-    def __setstate__(self, state: Any) -> None:
-        # (version, shape, type, whether in Fortran order, bytes)
-        if not isinstance(state, tuple) or len(state) != 5:
-            raise RefusedError("an array in a form that is not known")
-        self.value = _array(state[4], state[2], state[1], "F" if state[3] else "C")
+    def reduce(self, _: Any) -> None:
+        arguments, function = self._pop(), self._pop()
+        if not isinstance(function, Name) or not isinstance(arguments, tuple):
+            raise RefusedError("it calls something that is no function")
+        made = function.call(*arguments)
+        if function is ORDERED:
+            made = _with_items({}, list(itertools.chain.from_iterable(made)))
+        self._room -= len(made) if isinstance(made, bytes) else 0
+        if self._room < 0:
+            raise RefusedError("it makes more bytes than it has")
+        self.push(made)
 
+    def build(self, _: Any) -> None:
+        state, made = self._pop(), self._top(object)
+        if not isinstance(made, PickledArray | PickledType):
+            raise RefusedError(f"it changes a {type(made).__name__}")
+        made.build(state)
 
-def _array(raw: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
-    if not isinstance(kind, _Type):
-        raise RefusedError("an array without a type")
-    if not isinstance(raw, bytes | bytearray):
-        raise RefusedError(f"an array of {type(raw).__name__}; expected bytes")
-    if (
-        not isinstance(shape, tuple)
-        or len(shape) > DEPTH
-        or not all(type(length) is int and length >= 0 for length in shape)
-    ):
-        raise RefusedError("an array whose shape is not a few lengths")
-    dtype = np.dtype(kind.code)
-    if math.prod(shape) * dtype.itemsize != len(raw):
-        raise RefusedError(f"an array of shape {shape} and type {kind.code} in {len(raw)} bytes")
-    if not isinstance(order, str) or order not in ("C", "F"):
-        raise RefusedError(f"an array in order {_shown(order)}")
-    value = np.frombuffer(raw, dtype).reshape(shape, order="F" if order == "F" else "C")
-    value.flags.writeable = False
-    return value
+    def _top(self, kind: type) -> Any:
+        """The last value, which stays where it is."""
+        if not self._stack or self._stack[-1] is _MARK or not isinstance(self._stack[-1], kind):
+            raise RefusedError(f"no {kind.__name__} where one is needed")
+        return self._stack[-1]
 
+    def _pop(self) -> Any:
+        value = self._top(object)
+        self._stack.pop()
+        return value
 
-def _reconstruct(kind: Any, *_: Any) -> _Array:
-    if kind is not _NDARRAY:
-        raise RefusedError("an array of another class")
-    return _Array()
+    def _items(self) -> list[Any]:
+        """The values after the last mark, which go with it."""
+        values = []
+        while self._stack and self._stack[-1] is not _MARK:
+            values.append(self._stack.pop())
+        self.pop(None)
+        return values[::-1]
 
 
-def _frombuffer(raw: Any, kind: Any, shape: Any, order: Any) -> _Array:
-    array = _Array()
-    array.value = _array(raw, kind, shape, order)
-    return array
-
-
-def _scalar(kind: Any, raw: Any) -> Any:
-    return _array(raw, kind, (), "C").item()
-
-
-def _encode(text: Any, encoding: Any = "latin1") -> bytes:
-    if not isinstance(text, str) or not isinstance(_text(encoding), str):
-        raise RefusedError("text that is encoded in no known way")
-    if _text(encoding) not in ("latin1", "latin-1"):
-        raise RefusedError("text encoded in another way than bytes are")
-    return text.encode("latin1")
-
-
-def _bytes(*arguments: Any) -> bytes:
-    if arguments:
-        raise RefusedError("bytes made from something else")
-    return b""
-
-
-def _no_call(*_: Any) -> None:
-    raise RefusedError("an array made in another way than NumPy does")
-
-
-_NDARRAY = _Function(_no_call)
-_MULTIARRAY = {"_reconstruct": _Function(_reconstruct), "scalar": _Function(_scalar)}
-_NUMERIC = {"_frombuffer": _Function(_frombuffer)}
-_BUILT_IN = {"bytes": _Function(_bytes)}
-_ALLOWED = {
-    "numpy": {"ndarray": _NDARRAY, "dtype": _Function(_Type)},
-    "numpy.core.multiarray": _MULTIARRAY,
-    "numpy._core.multiarray": _MULTIARRAY,
-    "numpy.core.numeric": _NUMERIC,
-    "numpy._core.numeric": _NUMERIC,
-    "_codecs": {"encode": _Function(_encode)},
-    "builtins": _BUILT_IN,
-    "__builtin__": _BUILT_IN,
-    "collections": {"OrderedDict": _Function(collections.OrderedDict)},
+_DOING: dict[str, Callable[[_Machine, Any], None]] = {
+    **dict.fromkeys(("PROTO", "FRAME", "STOP"), _Machine.nothing),
+    **dict.fromkeys(_NUMBERS, _Machine.number),
+    **dict.fromkeys((*_TEXTS, *_BYTES, "FLOAT", "BINFLOAT"), _Machine.push),
+    **dict.fromkeys(("STRING", "BINSTRING", "SHORT_BINSTRING"), _Machine.old_text),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), _Machine.recall),
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), _Machine.memorise),
+    "NONE": lambda machine, _: machine.push(None),
+    "NEWTRUE": lambda machine, _: machine.push(True),
+    "NEWFALSE": lambda machine, _: machine.push(False),
+    "EMPTY_LIST": lambda machine, _: machine.push([]),
+    "EMPTY_TUPLE": lambda machine, _: machine.push(()),
+    "EMPTY_DICT": lambda machine, _: machine.push({}),
+    "MARK": lambda machine, _: machine.push(_MARK),
+    "POP": _Machine.pop,
+    "POP_MARK": _Machine.pop_mark,
+    "DUP": _Machine.duplicate,
+    "LIST": _Machine.list_of_items,
+    "APPEND": _Machine.append,
+    "APPENDS": _Machine.extend,
+    "TUPLE": _Machine.tuple_of_items,
+    "TUPLE1": lambda machine, _: machine.tuple_of_last(1),
+    "TUPLE2": lambda machine, _: machine.tuple_of_last(2),
+    "TUPLE3": lambda machine, _: machine.tuple_of_last(3),
+    "DICT": _Machine.dictionary,
+    "SETITEM": _Machine.set_item,
+    "SETITEMS": _Machine.set_items,
+    "GLOBAL": _Machine.name,
+    "STACK_GLOBAL": _Machine.name_of_last,
+    "REDUCE": _Machine.reduce,
+    "BUILD": _Machine.build,
 }
+"""By the names of `pickletools`; what is not here is refused."""
 
 
-class _Reader(pickle.Unpickler):
-    """Names resolve to our own functions or to nothing."""
-
-    def __init__(self, view: mmap.mmap) -> None:
-        super().__init__(view, encoding="bytes")
-
-    def find_class(self, module: str, name: str) -> Any:
-        """One of the functions above."""
-        found = _ALLOWED.get(module, {}).get(name)
-        if found is None:
-            raise RefusedError(f"it names {f'{module}.{name}'[:80]!r}, which no array needs")
-        return found
+def _with_items(content: dict[Any, Any], items: list[Any]) -> dict[Any, Any]:
+    """The dictionary with keys and values that follow each other."""
+    if len(items) % 2:
+        raise RefusedError("a key without a value")
+    for key, value in zip(items[::2], items[1::2], strict=True):
+        if type(key) not in (str, bytes, int):
+            raise RefusedError(f"a {type(key).__name__} as a key; expected text or a whole number")
+        content[as_text(key)] = value
+    return content
 
 
-def _shown(value: Any) -> str:
-    """A short text of what may be anything: of a container, only what it is."""
-    return repr(value[:40]) if isinstance(value, str) else f"a {type(value).__name__}"
-
-
-def _text(value: Any) -> Any:
-    return value.decode("latin1") if isinstance(value, bytes) else value
-
-
-def _plain(value: Any, known: dict[int, Any], depth: int) -> Any:
-    """Containers with arrays in the place of what was said of them; each is looked at once."""
-    if isinstance(value, _Array):
+def _plain(value: Any, count: Iterator[int], depth: int) -> Any:
+    """The value with arrays in the place of what was said of them, as a tree of its own."""
+    if next(count) >= OPERATIONS:
+        raise RefusedError(f"it holds more than {OPERATIONS} values")
+    if isinstance(value, PickledArray):
         return value.value
-    if isinstance(value, dict | list | tuple | set | frozenset):
+    if isinstance(value, dict | list | tuple):
         if not depth:
             raise RefusedError(f"containers more than {DEPTH} deep, or within themselves")
-        if id(value) not in known:
-            known[id(value)] = _plain_container(value, known, depth - 1)
-        return known[id(value)]
+        if isinstance(value, dict):
+            return {key: _plain(item, count, depth - 1) for key, item in value.items()}
+        return type(value)(_plain(item, count, depth - 1) for item in value)
     if value is None or isinstance(value, bool | int | float | str | bytes | bytearray):
         return value
     raise RefusedError("something that is not an array, a number, text or a container")
-
-
-def _plain_container(value: Any, known: dict[int, Any], depth: int) -> Any:
-    if isinstance(value, dict):
-        return {_text(key): _plain(item, known, depth) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return frozenset(_plain(item, known, depth) for item in value)
-    return type(value)(_plain(item, known, depth) for item in value)
