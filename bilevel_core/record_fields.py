@@ -13,6 +13,7 @@ from bilevel_core.stored_values import (
     are_numbers,
     is_count,
     is_number,
+    is_plain,
     is_positive,
     is_settings,
     is_text,
@@ -20,6 +21,8 @@ from bilevel_core.stored_values import (
 
 CRITERIA = ("average", "first")
 STATUSES = frozenset({"ok", "censored", "diverged", "failed", "infeasible"})
+_HIT = {"criterion", "eps", "outer", "calls", "samples"}
+_POINT = {"eps", "outer", "squared", "average", "calls", "samples"}
 LARGEST_SEED = 10**100
 LARGEST_PARAMETER = 1e100
 """Products of a count and two parameters are still numbers."""
@@ -65,6 +68,9 @@ def check_record(values: Mapping[str, Any], eps: Sequence[float]) -> None:
         for each in values[name] if isinstance(values[name], list) else [None]:
             if not holds(each):
                 raise InputError(f"run record: {name}: {each!r} is not allowed")
+            # Of hits and points each field is a column of the file.
+            if name != "passes" and each.keys() != values[name][0].keys():
+                raise InputError(f"run record: {name}: {each!r} has other fields than the first")
     served = [level for each in values["passes"] for level in each["eps"]]
     if served and sorted(served, reverse=True) != list(eps):
         raise InputError(f"run record: passes for eps = {served}, expected {list(eps)}")
@@ -110,7 +116,8 @@ def _is_number_or_none(value: Any) -> bool:
 
 def _is_pass(value: Any) -> bool:
     return (
-        isinstance(value, dict)
+        is_plain(value)
+        and isinstance(value, dict)
         and _are_levels(value.get("eps"))
         and _is_status(value.get("status"))
         and is_text(value.get("reason"))
@@ -121,7 +128,9 @@ def _is_pass(value: Any) -> bool:
 def _is_hit(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and value.get("criterion") in CRITERIA
+        and value.keys() == _HIT
+        and isinstance(value["criterion"], str)
+        and value["criterion"] in CRITERIA
         and is_positive(value.get("eps"))
         and is_count(value.get("outer"))
         and are_counts(value.get("calls"), SLOTS)
@@ -132,11 +141,13 @@ def _is_hit(value: Any) -> bool:
 def _is_point(value: Any) -> bool:
     return (
         isinstance(value, dict)
+        and value.keys() <= _POINT
         and is_number(value.get("eps"))
         and is_count(value.get("outer"))
         and is_number(value.get("squared"))
         and is_number(value.get("average"))
         and are_counts(value.get("calls"), SLOTS)
+        and ("samples" not in value or are_counts(value["samples"], SLOTS))
     )
 
 
