@@ -24,6 +24,10 @@ STATUSES = frozenset({"ok", "censored", "diverged", "failed", "infeasible"})
 _HIT = {"criterion", "eps", "outer", "calls", "samples"}
 _POINT = {"eps", "outer", "squared", "average", "calls", "samples"}
 LARGEST_SEED = 10**100
+SMALLEST_LEVEL, LARGEST_LEVEL = 1e-300, 1e200
+"""Of kappa and eps: margins around them, and 1/eps, are still numbers."""
+SMALLEST_KAPPA = 1e-3
+"""Less than any condition number, which is at least 1."""
 LARGEST_PARAMETER = 1e100
 """Products of a count and two parameters are still numbers."""
 
@@ -83,8 +87,14 @@ def _is_status(value: Any) -> bool:
     return isinstance(value, str) and value in STATUSES
 
 
+def _is_level(value: Any) -> bool:
+    """A number as a frame holds it: an integer that no float is has no place on an axis."""
+    is_exact = type(value) is float or (type(value) is int and value <= 2**53)
+    return is_exact and SMALLEST_LEVEL <= value <= LARGEST_LEVEL
+
+
 def _are_levels(value: Any) -> bool:
-    if not isinstance(value, list | tuple) or not value or not all(map(is_positive, value)):
+    if not isinstance(value, list | tuple) or not value or not all(map(_is_level, value)):
         return False
     return all(later < earlier for earlier, later in pairwise(value))
 
@@ -131,7 +141,7 @@ def _is_hit(value: Any) -> bool:
         and value.keys() == _HIT
         and isinstance(value["criterion"], str)
         and value["criterion"] in CRITERIA
-        and is_positive(value.get("eps"))
+        and _is_level(value.get("eps"))
         and is_count(value.get("outer"))
         and are_counts(value.get("calls"), SLOTS)
         and are_counts(value.get("samples"), SLOTS)
@@ -153,7 +163,7 @@ def _is_point(value: Any) -> bool:
 
 _CONFIG: dict[str, Callable[[Any], bool]] = {
     "problem": is_text,
-    "kappa": is_positive,
+    "kappa": lambda value: _is_level(value) and value >= SMALLEST_KAPPA,
     "solver": is_text,
     "eps": _are_levels,
     "options": is_settings,
