@@ -69,11 +69,12 @@ def check_record(values: Mapping[str, Any], eps: Sequence[float]) -> None:
         if not holds(values[name]):
             raise InputError(f"run record: {name} = {values[name]!r} is not allowed")
     for name, holds in (("passes", _is_pass), ("hits", _is_hit), ("trajectory", _is_point)):
-        for each in values[name] if isinstance(values[name], list) else [None]:
+        found: list[Any] = values[name] if isinstance(values[name], list) else [None]
+        for each in found:
             if not holds(each):
                 raise InputError(f"run record: {name}: {each!r} is not allowed")
             # Of hits and points each field is a column of the file.
-            if name != "passes" and each.keys() != values[name][0].keys():
+            if name != "passes" and each.keys() != found[0].keys():
                 raise InputError(f"run record: {name}: {each!r} has other fields than the first")
     served = [level for each in values["passes"] for level in each["eps"]]
     if served and sorted(served, reverse=True) != list(eps):
