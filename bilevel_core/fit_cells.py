@@ -111,7 +111,7 @@ def _rounding(counts: Floats, outer: Floats, column: Any, cells: int) -> Floats:
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         a_step = counts / outer
-    if not np.isfinite(a_step).all() or np.ptp(a_step) < 0.05 * a_step.mean():
+    if not a_step.size or not np.isfinite(a_step).all() or np.ptp(a_step) < 0.05 * a_step.mean():
         return np.zeros(cells)
     total, number = (np.bincount(column, w, cells) for w in (a_step, np.ones(len(column))))
     with np.errstate(divide="ignore", invalid="ignore"):

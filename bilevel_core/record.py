@@ -218,7 +218,7 @@ class RunRecord:
             "status": "ok" if hit else served.get("status", self.status),
             "reason": "" if hit else served.get("reason", self.reason),
             "outer": hit["outer"] if hit else None,
-            "outer_bound": served.get("outer_bound", {}).get(repr(eps)),
+            "outer_bound": _comparable(served.get("outer_bound", {}).get(repr(eps))),
             "predicted_calls": served.get("predicted_calls"),
             "tuning_cost": served.get("tuning", {}).get("cost"),
             "batches_hv": _batches(hit, served),
@@ -227,6 +227,11 @@ class RunRecord:
             counts = column_counts(hit[ledger]) if hit else dict.fromkeys(COLUMNS)
             row |= {prefix + name: counts[name] for name in COLUMNS}
         return row
+
+
+def _comparable(bound: float | None) -> float | None:
+    """A bound on K that K can be divided by; None for what only overflow or a forger makes."""
+    return bound if bound is not None and 1e-100 < bound < 1e200 else None
 
 
 def _batches(hit: Mapping[str, Any] | None, served: Mapping[str, Any]) -> int | None:

@@ -13,6 +13,7 @@ from bilevel_core.stored_values import (
     are_numbers,
     is_count,
     is_number,
+    is_plain,
     is_positive,
     is_settings,
     is_text,
@@ -20,7 +21,13 @@ from bilevel_core.stored_values import (
 
 CRITERIA = ("average", "first")
 STATUSES = frozenset({"ok", "censored", "diverged", "failed", "infeasible"})
+_HIT = {"criterion", "eps", "outer", "calls", "samples"}
+_POINT = {"eps", "outer", "squared", "average", "calls", "samples"}
 LARGEST_SEED = 10**100
+SMALLEST_LEVEL, LARGEST_LEVEL = 1e-300, 1e200
+"""Of kappa and eps: margins around them, and 1/eps, are still numbers."""
+SMALLEST_KAPPA = 1e-3
+"""Less than any condition number, which is at least 1."""
 LARGEST_PARAMETER = 1e100
 """Products of a count and two parameters are still numbers."""
 
@@ -62,9 +69,13 @@ def check_record(values: Mapping[str, Any], eps: Sequence[float]) -> None:
         if not holds(values[name]):
             raise InputError(f"run record: {name} = {values[name]!r} is not allowed")
     for name, holds in (("passes", _is_pass), ("hits", _is_hit), ("trajectory", _is_point)):
-        for each in values[name] if isinstance(values[name], list) else [None]:
+        found: list[Any] = values[name] if isinstance(values[name], list) else [None]
+        for each in found:
             if not holds(each):
                 raise InputError(f"run record: {name}: {each!r} is not allowed")
+            # Of hits and points each field is a column of the file.
+            if name != "passes" and each.keys() != found[0].keys():
+                raise InputError(f"run record: {name}: {each!r} has other fields than the first")
     served = [level for each in values["passes"] for level in each["eps"]]
     if served and sorted(served, reverse=True) != list(eps):
         raise InputError(f"run record: passes for eps = {served}, expected {list(eps)}")
@@ -77,8 +88,14 @@ def _is_status(value: Any) -> bool:
     return isinstance(value, str) and value in STATUSES
 
 
+def _is_level(value: Any) -> bool:
+    """A number as a frame holds it: an integer that no float is has no place on an axis."""
+    is_exact = type(value) is float or (type(value) is int and value <= 2**53)
+    return is_exact and SMALLEST_LEVEL <= value <= LARGEST_LEVEL
+
+
 def _are_levels(value: Any) -> bool:
-    if not isinstance(value, list | tuple) or not value or not all(map(is_positive, value)):
+    if not isinstance(value, list | tuple) or not value or not all(map(_is_level, value)):
         return False
     return all(later < earlier for earlier, later in pairwise(value))
 
@@ -110,7 +127,8 @@ def _is_number_or_none(value: Any) -> bool:
 
 def _is_pass(value: Any) -> bool:
     return (
-        isinstance(value, dict)
+        is_plain(value)
+        and isinstance(value, dict)
         and _are_levels(value.get("eps"))
         and _is_status(value.get("status"))
         and is_text(value.get("reason"))
@@ -121,8 +139,10 @@ def _is_pass(value: Any) -> bool:
 def _is_hit(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and value.get("criterion") in CRITERIA
-        and is_positive(value.get("eps"))
+        and value.keys() == _HIT
+        and isinstance(value["criterion"], str)
+        and value["criterion"] in CRITERIA
+        and _is_level(value.get("eps"))
         and is_count(value.get("outer"))
         and are_counts(value.get("calls"), SLOTS)
         and are_counts(value.get("samples"), SLOTS)
@@ -132,17 +152,19 @@ def _is_hit(value: Any) -> bool:
 def _is_point(value: Any) -> bool:
     return (
         isinstance(value, dict)
+        and value.keys() <= _POINT
         and is_number(value.get("eps"))
         and is_count(value.get("outer"))
         and is_number(value.get("squared"))
         and is_number(value.get("average"))
         and are_counts(value.get("calls"), SLOTS)
+        and ("samples" not in value or are_counts(value["samples"], SLOTS))
     )
 
 
 _CONFIG: dict[str, Callable[[Any], bool]] = {
     "problem": is_text,
-    "kappa": is_positive,
+    "kappa": lambda value: _is_level(value) and value >= SMALLEST_KAPPA,
     "solver": is_text,
     "eps": _are_levels,
     "options": is_settings,

@@ -31,8 +31,8 @@ def is_count(value: Any) -> bool:
 
 
 def is_text(value: Any) -> bool:
-    """Text that can be written as UTF-8."""
-    if not isinstance(value, str):
+    """Text that can be written as UTF-8, without the null character, where pandas ends a text."""
+    if not isinstance(value, str) or "\0" in value:
         return False
     return value.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in value)
 

@@ -148,7 +148,7 @@ def test_data_cannot_end_the_element_that_it_stands_in():
 
 
 def test_html_means_only_itself():
-    assert escape_html("<a href='x'>\"&\x00\n") == "&lt;a href=&#x27;x&#x27;&gt;&quot;&amp;"
+    assert escape_html("<a href='x'>\"&\x00\n") == "&lt;a href=&#x27;x&#x27;&gt;&quot;&amp;\ufffd"
     assert HTML.power("κ", "3.5") == "κ<sup>3.5</sup>"
 
 

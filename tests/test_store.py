@@ -333,13 +333,13 @@ def test_a_write_goes_through_a_link_and_into_a_pipe(tmp_path):
     target, link, pipe = tmp_path / "target", tmp_path / "link", tmp_path / "pipe"
     target.write_text("old")
     link.symlink_to(target)
-    atomic.write_text(link, "new")
+    atomic.write_output(link, "new")
     assert link.is_symlink()
     assert target.read_text() == "new"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        atomic.write_text(pipe, "through")
+        atomic.write_output(pipe, "through")
         assert os.read(reader, 100) == b"through"
     finally:
         os.close(reader)

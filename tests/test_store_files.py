@@ -130,7 +130,7 @@ def test_a_temporary_file_is_never_written_through(record, tmp_path):
 
 def test_what_a_user_names_is_written_through_links(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    atomic.write_text(tmp_path / "link", "text")
+    atomic.write_output(tmp_path / "link", "text")
     assert (tmp_path / "real").read_text() == "text"
     assert (tmp_path / "link").is_symlink()
 

@@ -109,7 +109,7 @@ def table(
     if path is None:
         typer.echo(text)
     else:
-        atomic.write_text(path, text)
+        atomic.write_output(path, text)
 
 
 def plot(

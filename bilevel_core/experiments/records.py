@@ -31,7 +31,7 @@ def write(directory: Path, record: TrialRecord) -> Path:
     """
     path = path_of(directory, record.trial)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.replace_text(path, enveloped(record.to_dict()))
+    atomic.write_text(path, enveloped(record.to_dict()))
     return path
 
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bilevel_core.errors import InputError
+from bilevel_core.errors import InputError, printable
 from bilevel_core.report.ledgers import CALLS, COUNTED, counted, ledger
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def solver_order(names: Iterable[str]) -> tuple[str, ...]:
 
 def label(solver: str) -> str:
     """What figures call a solver: its title, or of "path/to/file.py:name" the name, cut to fit."""
-    return LABELS.get(solver) or solver.rpartition(":")[2][:LABEL]
+    return LABELS.get(solver) or printable(solver.rpartition(":")[2][:LABEL])
 
 
 def plain(text: str) -> str:
@@ -166,7 +166,7 @@ def regime(
     problem: str, options: Mapping[str, Any], policy: str, overrides: Mapping[str, Any]
 ) -> str:
     """Problem and policy in words, as in "hard (curvature 3), policy sharp"."""
-    return f"{problem}{in_brackets(options)}, policy {policy}{in_brackets(overrides)}"
+    return printable(f"{problem}{in_brackets(options)}, policy {policy}{in_brackets(overrides)}")
 
 
 def slugs(groups: Iterable[Group]) -> list[str]:

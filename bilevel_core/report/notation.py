@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from bilevel_core.errors import printable
+
 MARKDOWN_SPECIAL = re.compile(r"[\\`*\[\]|#~$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 LATEX_SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -66,7 +68,7 @@ def escape_html(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return printable(" ".join(text.split()))
 
 
 def _foreign(character: str) -> str:

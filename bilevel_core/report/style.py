@@ -7,7 +7,7 @@ pattern of its own, so that a grey print can be read too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import floor, log10
+from math import floor, isinf, log10
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,7 +92,9 @@ def lines_of(heading: str, width: float, characters: float = SCREEN.characters) 
 
 
 def short(value: float) -> str:
-    """A number in few characters: 0.32, 8, 31.6, 1.3k, 250k, 4.2M, 3.1e10."""
+    """A number in few characters: 0.32, 8, 31.6, 1.3k, 250k, 4.2M, 3.1e10, inf."""
+    if isinf(value):
+        return str(value)
     if value >= 0.9995e9:
         mantissa, exponent = f"{value:.1e}".split("e+")
         return f"{mantissa}e{int(exponent)}"

@@ -21,14 +21,17 @@ ABANDONED_AFTER = 3600.0
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text to `path` so that a reader sees the old file or the new one, never a part.
 
+    Whatever stands there, a link or a pipe, is replaced, and nothing goes through it.
+
     Raises:
-        OSError: the folder does not exist, cannot be written to, or the disk is full.
+        OSError: the folder does not exist, cannot be written to, `path` is a directory, or the
+            disk is full.
     """
     write_bytes(path, text.encode())
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """The same for bytes; through links, and into pipes and devices, which take it as it comes.
+def write_output(path: Path, text: str) -> None:
+    """`write_text` where the user named the file: through links, and into pipes and devices.
 
     Raises:
         OSError: as `write_text`.
@@ -36,22 +39,17 @@ def write_bytes(path: Path, content: bytes) -> None:
     path = path.resolve()
     if path.exists() and not path.is_file():
         # A pipe or a device has no place to be renamed into.
-        with path.open("wb") as file:
-            file.write(content)
+        path.write_text(text, encoding="utf-8")
         return
-    _replace(path, content)
+    write_text(path, text)
 
 
-def replace_text(path: Path, text: str) -> None:
-    """`write_text` for files of a store: whatever stands at `path`, a link or a pipe, is replaced.
+def write_bytes(path: Path, content: bytes) -> None:
+    """`write_text` for bytes.
 
     Raises:
-        OSError: as `write_text`, or `path` is a directory.
+        OSError: as `write_text`.
     """
-    _replace(path, text.encode())
-
-
-def _replace(path: Path, content: bytes) -> None:
     temporary = path.with_name(f".{path.name}.{HOST}.{os.getpid()}.tmp")
     try:
         temporary.unlink(missing_ok=True)

@@ -173,7 +173,7 @@ def _write_manifest(
         "finished": None if summary is None else _now(),
         "statuses": None if summary is None else summary.statuses,
     }
-    atomic.replace_text(out / "sweep.json", to_json(content) + "\n")
+    atomic.write_text(out / "sweep.json", to_json(content) + "\n")
 
 
 def _now() -> str:

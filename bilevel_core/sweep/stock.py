@@ -45,7 +45,12 @@ class Stock(NamedTuple):
 
 
 def stock_of(directory: Path) -> Stock:
-    """The stock of a directory, which need not exist."""
+    """The stock of a directory, which need not exist.
+
+    Raises:
+        InputError: files cannot be written there; in `find`, not this one.
+    """
+    store.require_room(directory)
     is_current = code_check()
     there = {p.stem: p for p in store.paths(directory) if p.parent.name == p.stem[:2]}
     known: dict[str, Found] = {}
@@ -54,6 +59,7 @@ def stock_of(directory: Path) -> Stock:
         if name not in there:
             return NOTHING
         if name not in known:
+            store.refuse_directory(there[name])
             known[name] = _judge(store.read_summary(there[name]), is_current)
         return known[name]
 

@@ -43,7 +43,9 @@ __all__ = [
     "read",
     "read_summary",
     "records",
+    "refuse_directory",
     "remove_leftovers",
+    "require_room",
     "require_runs",
     "summaries",
     "to_frame",
@@ -73,7 +75,7 @@ def write(directory: Path, record: RunRecord) -> Path:
     if path.parent.is_symlink() or (path.parent.exists() and not path.parent.is_dir()):
         path.parent.unlink()
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.replace_text(path, text)
+    atomic.write_text(path, text)
     return path
 
 
@@ -117,6 +119,29 @@ def require_runs(directory: Path) -> list[Path]:
     if not found:
         raise InputError(f"no runs in {str(directory)!r}; expected the --out of a sweep")
     return found
+
+
+def require_room(directory: Path) -> None:
+    """Check that files can be written where a store keeps them, before what goes in is computed.
+
+    Anything but a folder in the place of a file, or of a folder of run files, is replaced.
+
+    Raises:
+        InputError: no folder stands where all run files or searches are kept.
+    """
+    for folder in (directory / "runs", directory / "tuning"):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise InputError(f"{str(folder)!r} is no directory, where a store keeps its files")
+
+
+def refuse_directory(path: Path) -> None:
+    """The same of one file.
+
+    Raises:
+        InputError: a directory stands in its place.
+    """
+    if path.is_dir() and not path.is_symlink():
+        raise InputError(f"{str(path)!r} is a directory in the place of a file; move it away")
 
 
 def warn(damaged: Damaged) -> None:
@@ -168,17 +193,15 @@ def frame(
 
 
 def being_written(directory: Path) -> bool:
-    """True while some process writes a run file of this store."""
-    return any(True for shard in _shards(directory) for _ in atomic.temporaries(shard))
+    """True while some process writes a run file or a search of this store."""
+    return any(True for folder in _folders(directory) for _ in atomic.temporaries(folder))
 
 
 def remove_leftovers(directory: Path) -> int:
     """Delete the temporary files of processes that are gone; gives their number."""
     now = time.time()
     removed = 0
-    searches = directory / "tuning"
-    own = [searches] if searches.is_dir() else []
-    for folder in [directory, *own, *_shards(directory)]:
+    for folder in [directory, *_folders(directory)]:
         for temporary in list(atomic.temporaries(folder)):
             if atomic.is_leftover(temporary, now):
                 temporary.unlink(missing_ok=True)
@@ -222,6 +245,12 @@ def _intact(
 
 def _is_run_file(name: str) -> bool:
     return name.endswith(".json") and not name.startswith(".")
+
+
+def _folders(directory: Path) -> list[Path]:
+    """Where files are written while a sweep runs."""
+    searches = directory / "tuning"
+    return [*_shards(directory), *([searches] if searches.is_dir() else [])]
 
 
 def _shards(directory: Path) -> list[Path]:

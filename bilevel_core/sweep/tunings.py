@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bilevel_core.passes import TUNED
-from bilevel_core.sweep import atomic, progress
+from bilevel_core.sweep import atomic, progress, store
 from bilevel_core.sweep.run_file import Damaged, bytes_of, content_of, enveloped
 
 if TYPE_CHECKING:
@@ -60,16 +60,17 @@ def write(directory: Path, tuning: Tuning) -> None:
     """
     path = path_of(directory, tuning.key)
     path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.replace_text(path, enveloped(tuning.to_dict()))
+    atomic.write_text(path, enveloped(tuning.to_dict()))
 
 
 def kept(directory: Path, look: Callable[[int], None]) -> Callable[[RunConfig, float], Tuning]:
     """A function that looks a search up in a directory, and makes and keeps it where it is not."""
-    return looked_up(
-        lambda key: read(path_of(directory, key)),
-        lambda tuning: write(directory, tuning),
-        look,
-    )
+
+    def find(key: str) -> Tuning | None:
+        store.refuse_directory(path_of(directory, key))
+        return read(path_of(directory, key))
+
+    return looked_up(find, lambda tuning: write(directory, tuning), look)
 
 
 def looked_up(

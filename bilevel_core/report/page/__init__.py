@@ -34,5 +34,7 @@ def write(
 
     found = inventory.read(directory, load_plugins)
     on_read(found)
-    atomic.write_text(output, render(directory, found))
+    # What lies in a store, a link too, is whoever's made the store; the rest the user has named.
+    is_inside = output.absolute().is_relative_to(directory.absolute())
+    (atomic.write_text if is_inside else atomic.write_output)(output, render(directory, found))
     return output

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from bilevel_core.report.style import short
 
+LEAST, MOST = 1e-300, 1e300
+"""What is beyond stands at the end of an axis: of a store that anybody made, numbers may be any."""
+
 RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
@@ -23,10 +26,12 @@ def logarithmic(
     label: str, low: float, high: float, ticks: Iterable[tuple[float, str]] = ()
 ) -> Axis:
     """From low to high, both > 0; without ticks, at powers of ten or at 1, 2, 5 times them."""
+    high = _held(high)
+    low = min(_held(low), high / 2)
     bottom, width = log10(low), log10(high) - log10(low)
 
     def place(value: float) -> float:
-        return (log10(value) - bottom) / width
+        return (log10(_held(value)) - bottom) / width
 
     return Axis(label, place, tuple(ticks) or tuple(_decades(low, high)))
 
@@ -69,6 +74,11 @@ def stretch(low: float, high: float, step: float) -> tuple[float, float, list[fl
 def power_of_ten(exponent: int) -> str:
     """As in 10⁻³."""
     return "10" + str(exponent).translate(RAISED)
+
+
+def _held(value: float) -> float:
+    """The value where an axis and its margins can be computed."""
+    return min(max(value, LEAST), MOST)
 
 
 def _decades(low: float, high: float, most: int = 6) -> list[tuple[float, str]]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import Any
 
+from bilevel_core.errors import printable
 from bilevel_core.report import counts
 from bilevel_core.report.entries import Entry
 from bilevel_core.report.groups import HEADS, QUANTITIES, Group, label
@@ -47,7 +48,7 @@ def _solver(group: Group, place: int, found: Sequence[Entry]) -> dict[str, Any]:
     own = {entry.quantity: entry for entry in found if entry.solver == solver}
     return {
         "name": label(solver),
-        "full": solver,
+        "full": printable(solver),
         "colour": look(place).colour,
         "dashes": look(place).dashes,
         "held": {axis: held_for(group, solver, axis) for axis in ("kappa", "eps")},

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bilevel_core import __version__
+from bilevel_core.errors import printable
 from bilevel_core.report.counts import ABOVE
 from bilevel_core.report.groups import HEADS, label, split
 from bilevel_core.report.page import commands, manifest, misses, provenance, summary
@@ -65,6 +66,7 @@ def _environment() -> Environment:
         loader=PackageLoader(PACKAGE),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -74,6 +76,11 @@ def _environment() -> Environment:
         "count": _count, "percent": _percent, "median": _median, "hours": _hours,
     }  # fmt: skip
     return environment
+
+
+def _seen(value: Any) -> Any:
+    """What the page prints: in texts of a store no character that is not seen."""
+    return printable(value) if type(value) is str else value
 
 
 def _source(environment: Environment, name: str) -> Markup:
