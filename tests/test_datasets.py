@@ -140,7 +140,12 @@ def test_what_is_missing_is_said_with_its_place(nowhere):
     with pytest.raises(InputError) as failure:
         mnist.load(name="fashion_mnist", opener=offline)
     line = one_line(failure)
-    for part in ("'fashion_mnist'", "train-images-idx3-ubyte.gz", "BILEVEL_DATA", "no route"):
+    for part in (
+        "'fashion_mnist'",
+        "train-images-idx3-ubyte.gz",
+        "BILEVEL_DATA",
+        "not downloaded: http",
+    ):
         assert part in line
     assert str(nowhere / ".cache/bilevel-bench/fashion-mnist") in line
     assert not (nowhere / ".cache").exists()

@@ -41,7 +41,7 @@ def quadratic(x, y):
 
 
 def custom(**changed):
-    constants = bl.Constants(L=1.0, mu=1.0, M=1.0)
+    constants = bl.Constants(L=2.0, mu=2.0, M=1.0)
     given = {"f": quadratic, "g": quadratic, "dim_x": 2, "dim_y": 2, "constants": constants}
     return bl.problem_from_functions(**given | changed)
 
