@@ -84,7 +84,7 @@ def test_the_same_code_elsewhere_has_the_same_fingerprint(tmp_path, monkeypatch)
     found = []
     for name in ("one", "another"):
         path = tmp_path / f"moved_{name}.py"
-        path.write_text("NUMBER = 2.0\n\ndef helper():\n    return NUMBER\n")
+        path.write_text("NUMBER = 2.0\n\ndef helper():\n    return NUMBER, __file__, __name__\n")
         monkeypatch.syspath_prepend(tmp_path)
         found.append(fingerprint([importlib.import_module(path.stem).helper]))
     assert found[0] == found[1]

@@ -25,7 +25,7 @@ _PLACES = frozenset(
         *("__spec__", "__weakref__"),
     }
 )
-"""Parts of classes and modules that say where they are, not what they do."""
+"""Names in classes and modules that say where these are, not what they do."""
 _TOLD = ("__dataclass_fields__", "__slots__")
 """Parts with names like methods' that decide what a class does."""
 
@@ -177,7 +177,7 @@ def _wraps_own(value: Any, packages: Container[str]) -> bool:
 def used(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """Globals and enclosed values that a function mentions, by name."""
     names = names_in(function.__code__)
-    for name in sorted(names & function.__globals__.keys() - {"__builtins__"}):
+    for name in sorted((names & function.__globals__.keys()) - _PLACES):
         yield name, function.__globals__[name]
     if function.__closure__:
         cells = map(_content, function.__closure__)
