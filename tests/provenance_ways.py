@@ -173,6 +173,7 @@ KNOWN = {
     "item_getter": Way(
         "import operator\nF = operator.itemgetter(0)", "F([1.5, 2.5])", ("getter(0)", "getter(1)")
     ),
+    "pattern": Way('import re\nF = re.compile("1.5")', "F.pattern"),
     "tensor": Way("import torch\nF = torch.tensor([1.5])", "F[0]"),
     "sparse": Way("import scipy.sparse\nF = scipy.sparse.csr_matrix([[1.5]])", "F[0, 0]"),
     "generator_of_numbers": Way(

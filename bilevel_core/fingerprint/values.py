@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import enum
 import functools
 import hashlib
@@ -128,7 +129,8 @@ def _of_library(name: str, value: Any) -> Described:
     if _is_tensor(value):
         array = value.detach().cpu().contiguous().numpy()
         return Described(f"{name} {value.dtype} {value.requires_grad}", (array,))
-    made = value.__reduce_ex__(4)
+    reduce = copyreg.dispatch_table.get(type(value))  # as of a pattern
+    made = value.__reduce_ex__(4) if reduce is None else reduce(value)
     if isinstance(made, str):
         home = sys.modules.get(getattr(value, "__module__", None) or type(value).__module__)
         is_there = getattr(home, made, None) is value or _is_public(value, made)
