@@ -7,6 +7,7 @@ import io
 import itertools
 import json
 import math
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -51,15 +52,17 @@ def filled(original, asked, tmp_path_factory):
 def opened(monkeypatch):
     """How often each run file is opened, by name."""
     counted = Counter()
-    original = io.open
 
-    def counting(file, *arguments, **options):
-        if isinstance(file, str | Path) and Path(file).parent.parent.name == "runs":
-            counted[Path(file).name] += 1
-        return original(file, *arguments, **options)
+    def counting(original):
+        def opening(file, *arguments, **options):
+            if isinstance(file, str | Path) and Path(file).parent.parent.name == "runs":
+                counted[Path(file).name] += 1
+            return original(file, *arguments, **options)
 
-    monkeypatch.setattr(io, "open", counting)
-    monkeypatch.setattr(builtins, "open", counting)
+        return opening
+
+    for module, name in ((io, "open"), (builtins, "open"), (os, "open")):
+        monkeypatch.setattr(module, name, counting(getattr(module, name)))
     return counted
 
 

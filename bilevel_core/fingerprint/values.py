@@ -129,6 +129,8 @@ def _of_library(name: str, value: Any) -> Described:
     if _is_tensor(value):
         array = value.detach().cpu().contiguous().numpy()
         return Described(f"{name} {value.dtype} {value.requires_grad}", (array,))
+    if _is_numba_type(value):  # what it would be copied from grows as code is compiled
+        return Described(f"{name} {value}")
     reduce = copyreg.dispatch_table.get(type(value))  # as of a pattern
     made = value.__reduce_ex__(4) if reduce is None else reduce(value)
     if isinstance(made, str):
@@ -143,6 +145,11 @@ def _is_public(value: Any, name: str) -> bool:
     """Whether a function of NumPy's kind is the one that NumPy or SciPy know by this name."""
     homes = (sys.modules.get(home) for home in ("numpy", "scipy.special"))
     return any(getattr(home, name, None) is value for home in homes)
+
+
+def _is_numba_type(value: Any) -> bool:
+    numba = sys.modules.get("numba")
+    return numba is not None and isinstance(value, numba.types.Type)
 
 
 def _is_tensor(value: Any) -> bool:
