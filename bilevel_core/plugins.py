@@ -89,8 +89,8 @@ def _check_neighbours(path: Path) -> None:
             taken = _where(name)
             if taken != own:
                 raise InputError(
-                    f"{str(path)!r}: its import of {name!r} gives {str(taken or name)!r} and "
-                    f"not its neighbour; rename {str(own)!r}"
+                    f"{path.name!r}: its import of {name!r} gives {str(taken or name)!r} and not "
+                    "its neighbour; rename that"
                 )
             seen.add(own)
             left.append(own)

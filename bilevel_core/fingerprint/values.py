@@ -129,7 +129,7 @@ def _of_library(name: str, value: Any) -> Described:
     if _is_tensor(value):
         array = value.detach().cpu().contiguous().numpy()
         return Described(f"{name} {value.dtype} {value.requires_grad}", (array,))
-    if _is_numba_type(value):  # what it would be copied from grows as code is compiled
+    if _is_compilers_type(value):  # what it would be copied from grows as code is compiled
         return Described(f"{name} {value}")
     reduce = copyreg.dispatch_table.get(type(value))  # as of a pattern
     made = value.__reduce_ex__(4) if reduce is None else reduce(value)
@@ -147,9 +147,11 @@ def _is_public(value: Any, name: str) -> bool:
     return any(getattr(home, name, None) is value for home in homes)
 
 
-def _is_numba_type(value: Any) -> bool:
-    numba = sys.modules.get("numba")
-    return numba is not None and isinstance(value, numba.types.Type)
+def _is_compilers_type(value: Any) -> bool:
+    """Whether a value is a type of Numba's or of LLVM's, which its text says whole."""
+    named = (("numba.core.types", "Type"), ("llvmlite.ir", "Type"))
+    loaded = (getattr(sys.modules.get(module), name, None) for module, name in named)
+    return any(kind is not None and isinstance(value, kind) for kind in loaded)
 
 
 def _is_tensor(value: Any) -> bool:
