@@ -1,11 +1,14 @@
 """Ends of the inner spectrum: known spectra, dense matrices, and what they cost."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from softmax import dense, points, problem, sparse
 
 import bilevel_core as bl
 import problems
+from bilevel_core.autograd import Graph
 from bilevel_core.check.of_problem import matrices
 from bilevel_core.errors import InputError
 from bilevel_core.spectrum import SMALL, spectrum
@@ -107,9 +110,12 @@ def test_the_error_is_that_of_the_vector():
 def test_what_has_no_condition_number(dim):
     made = bl.problem_from_functions(
         lambda x, y: y.sum(),
-        lambda x, y: (y[1:] ** 4).sum() - y[0] ** 2,
+        lambda x, y: 0.5 * (y * y).sum(),
         *(1, dim, bl.Constants(L=1.0, mu=1.0, M=1.0)),
     )
+    # As a problem it would be refused.
+    data = made.data._replace(inner=lambda x, y: (y[1:] ** 4).sum() - y[0] ** 2, graph=Graph())
+    made = dataclasses.replace(made, data=data)
     assert spectrum(made, np.zeros(1), np.arange(1.0, dim + 1)).kappa == np.inf
     with pytest.raises(InputError, match="a product is not finite"):
         spectrum(made, np.zeros(1), np.full(dim, np.nan))
