@@ -156,7 +156,7 @@ def test_counts_are_missing_where_eps_was_not_reached():
     assert record.counts(1e-12) is None
     assert record.counts(1e-12, ledger="samples") is None
     assert record.outer(1e-12) is None
-    with pytest.raises(InputError, match="eps: expected one of 0.5, 1e-12, got 0.1"):
+    with pytest.raises(InputError, match=r"eps: expected one of 0.5, 1e-12, got 0.1"):
         record.counts(0.1)
     with pytest.raises(InputError, match="no ledger 'call'; did you mean 'calls'"):
         record.counts(0.5, ledger="call")
